@@ -1,0 +1,261 @@
+"""The store of models: publish, read, move aliases, roll back, delete, collect, and the records of jobs.
+
+Invariant: whatever the instant at which a process dies, the store is as it was before the call or as it is after it, but for
+an unaliased version or leftovers that `collect` removes; and whatever is read back has been verified.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from model_store import aliases, versions
+from model_store.aliases import AliasRecord
+from model_store.collect import Collected, collect
+from model_store.errors import AlreadyExists, Conflict, NotFound, UnknownAlias, UnknownModel
+from model_store.manifest import Manifest
+from model_store.names import check_alias, check_name, is_digits, number
+from model_store.objects import LocalObjects
+from model_store.sealed import seal, timestamp, unseal
+
+LIVE = "live"
+
+
+class ModelStore:
+    """Everything the service keeps, in one place; any number of threads and processes may use it at once.
+
+    Every method raises InvalidName for a name the store never uses, UnknownModel, UnknownVersion or UnknownAlias for what is
+    not there, CorruptObject for what is damaged, StoreFull or StoreUnavailable when the storage fails.
+    """
+
+    def __init__(self, objects: LocalObjects) -> None:
+        self._objects = objects
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The store in a local directory, made if it is not there; StoreUnavailable if this user cannot write in it."""
+        objects = LocalObjects(Path(path))
+        objects.prepare()
+        return cls(objects)
+
+    # -- publishing ----------------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        model: str,
+        *,
+        blobs: Mapping[str, bytes],
+        document: Mapping[str, Any],
+        operation: str = "train",
+        parent: int | None = None,
+        description: str = "",
+        labels: Mapping[str, str] | None = None,
+        fingerprint: str | None = None,
+        libraries: Mapping[str, str] | None = None,
+        promote: bool = True,
+        who: str = "",
+        reason: str = "",
+        idempotency_key: str | None = None,
+    ) -> Manifest:
+        """Stores a new version and, with `promote`, moves `live` to it; returns its manifest as it reads back.
+
+        Durable in this order: blobs, manifest (which claims the next number), the model's mark, the move of `live` (the commit).
+        Where the version must follow the one it was made from, publish with `promote=False`, then `move_alias` with `expect`.
+        Raises InvalidDocument, before anything is written, for fields that cannot be stored.
+        """
+        check_name(model)
+        digests = versions.digests(blobs)
+        created = timestamp()
+
+        def draft(version: int) -> Manifest:
+            return Manifest(
+                model=model,
+                version=version,
+                created=created,
+                operation=operation,
+                parent=parent,
+                description=description,
+                labels=dict(labels or {}),
+                fingerprint=fingerprint,
+                blobs=digests,
+                document=dict(document),
+                libraries=dict(libraries or {}),
+            )
+
+        with self._objects.shared():
+            draft(versions.Numbers.of(self._objects, model).next).to_bytes()
+            move = aliases.draft(LIVE, None, who=who, reason=reason, idempotency_key=idempotency_key)
+            for name, digest in digests.items():
+                versions.put_blob(self._objects, digest, blobs[name])
+            manifest = versions.claim(self._objects, model, draft)
+            self._mark(model)
+            if promote:
+                aliases.append(self._objects, model, replace(move, version=manifest.version))
+        return manifest
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """The names of the models, sorted."""
+        return [name for name in self._objects.names("models") if self._objects.exists(_mark_key(name))]
+
+    def has_model(self, model: str) -> bool:
+        """Whether there is such a model; one probe."""
+        return self._objects.exists(_mark_key(check_name(model)))
+
+    def versions(self, model: str) -> list[int]:
+        """The numbers of the model's versions, ascending, without the deleted ones."""
+        self._require_model(model)
+        return versions.Numbers.of(self._objects, model).present
+
+    def manifest(self, model: str, version: int) -> Manifest:
+        """What the version is."""
+        self._require_model(model)
+        return versions.read(self._objects, model, version)
+
+    def blob(self, digest: str) -> bytes:
+        """The bytes of a blob that a manifest names; they match the digest, or CorruptObject is raised."""
+        return versions.read_blob(self._objects, digest)
+
+    def resolve(self, model: str, reference: str) -> int:
+        """The version that a reference stands for: its decimal number, or an alias; UnknownVersion if it is not (or no more) there."""
+        version = number(reference) if is_digits(reference) else self.alias(model, reference).version
+        if version is None:
+            raise versions.unknown(model, "of that number")
+        self._require_version(model, version)
+        return version
+
+    # -- aliases -------------------------------------------------------------------------------------------------------
+
+    def newer(self, model: str, alias: str, seq: int) -> bool:
+        """Whether the alias has moved since its record `seq` was read; one probe, nothing listed or parsed."""
+        return self._objects.exists(aliases.record_key(check_name(model), check_alias(alias), seq + 1))
+
+    def alias(self, model: str, name: str, *, hint: int = 0) -> AliasRecord:
+        """The current record of the alias, whose version is a number; the `seq` of a record read before makes the search short."""
+        seq = self._last(model, name, hint=hint)
+        record = aliases.read(self._objects, model, name, seq) if seq else None
+        if record is None or record.version is None:
+            raise UnknownAlias(f"model {model} has no alias {name}: list its aliases, or move this one to a version")
+        return record
+
+    def alias_history(self, model: str, name: str) -> list[AliasRecord]:
+        """Every move of the alias, oldest first; none if it never was."""
+        return [aliases.read(self._objects, model, name, seq) for seq in range(1, self._last(model, name) + 1)]
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """The version that each alias of the model names."""
+        self._require_model(model)
+        return aliases.current(self._objects, model)
+
+    def move_alias(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        expect: int | None = None,
+        who: str = "",
+        reason: str = "",
+        idempotency_key: str | None = None,
+    ) -> AliasRecord:
+        """Moves (or makes) the alias and returns the record; with `expect`, Conflict unless it names that version until then."""
+        check_alias(alias)
+        with self._objects.shared():
+            self._require_version(model, version)
+            move = aliases.draft(alias, version, who=who, reason=reason, idempotency_key=idempotency_key)
+            return aliases.append(self._objects, model, move, expect=expect)
+
+    def rollback(self, model: str, *, who: str = "", reason: str = "rollback", idempotency_key: str | None = None) -> AliasRecord:
+        """Moves `live` to the version it named before, skipping deleted ones; Conflict if there is none.
+
+        A second rollback undoes the first; to go further back, move the alias.
+        """
+        current = self.alias(model, LIVE)
+        for seq in range(current.seq - 1, 0, -1):
+            version = aliases.read(self._objects, model, LIVE, seq).version
+            if version is not None and version != current.version and versions.is_present(self._objects, model, version):
+                return self.move_alias(
+                    model, LIVE, version, expect=current.version, who=who, reason=reason, idempotency_key=idempotency_key
+                )
+        raise Conflict(f"model {model} has no earlier version that {LIVE} named and that is still there: move the alias to another version")
+
+    # -- removing ------------------------------------------------------------------------------------------------------
+
+    def delete_version(self, model: str, version: int) -> None:
+        """Deletes the version for ever (its number is not used again); Conflict while an alias names it."""
+        with self._objects.alone():
+            self._require_version(model, version)
+            named = [alias for alias, target in aliases.current(self._objects, model).items() if target == version]
+            if named:
+                raise Conflict(f"version {version} of model {model} is named by {', '.join(named)}: move that alias first")
+            versions.bury(self._objects, model, version)
+
+    def delete_model(self, model: str, *, who: str = "", reason: str = "") -> None:
+        """Deletes every version; each alias gets a last record that names none, by which its readers learn of it.
+
+        Numbers and logs go on where they were if the name is published again. A deletion cut short is finished by repeating it.
+        """
+        with self._objects.alone():
+            self._require_model(model)
+            for alias in self._objects.names(f"models/{model}/aliases"):
+                aliases.append(self._objects, model, aliases.draft(alias, None, who=who, reason=reason, idempotency_key=None))
+            for version in versions.Numbers.of(self._objects, model).present:
+                versions.bury(self._objects, model, version)
+            self._objects.delete(_mark_key(model))
+
+    def collect(self, older_than_seconds: float = 3600) -> Collected:
+        """Removes unreferenced blobs and temporary files of at least that age; safe beside any publish."""
+        return collect(self._objects, older_than_seconds=older_than_seconds)
+
+    # -- records of jobs -----------------------------------------------------------------------------------------------
+
+    def put_job(self, job_id: str, record: Mapping[str, Any]) -> None:
+        """Stores or overwrites the record of a job; of several writers at once the last wins, so let each job have one."""
+        self._objects.replace(_job_key(job_id), seal(record))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The record of a job; NotFound if there is none."""
+        key = _job_key(job_id)
+        return unseal(self._objects.read(key), key)
+
+    def jobs(self) -> list[str]:
+        """The ids of all jobs with a record, sorted."""
+        return sorted(name.removesuffix(".json") for name in self._objects.names("jobs"))
+
+    def delete_job(self, job_id: str) -> None:
+        """Removes the record of a job; NotFound if there is none."""
+        if not self._objects.exists(_job_key(job_id)):
+            raise NotFound(f"no job {job_id} is recorded: list the jobs to see those that are")
+        self._objects.delete(_job_key(job_id))
+
+    # -- what must be there --------------------------------------------------------------------------------------------
+
+    def _mark(self, model: str) -> None:
+        if not self._objects.exists(_mark_key(model)):
+            # two first publishes at once may both come here
+            with suppress(AlreadyExists):
+                self._objects.create(_mark_key(model), b"")
+
+    def _require_model(self, model: str) -> None:
+        if not self.has_model(model):
+            raise UnknownModel(f"there is no model {model}: list the models to see those there are, or train it")
+
+    def _require_version(self, model: str, version: int) -> None:
+        self._require_model(model)
+        if not versions.is_present(self._objects, model, version):
+            raise versions.unknown(model, str(version))
+
+    def _last(self, model: str, alias: str, *, hint: int = 0) -> int:
+        check_alias(alias)
+        self._require_model(model)
+        return aliases.last(self._objects, model, alias, hint=hint)
+
+
+def _mark_key(model: str) -> str:
+    return f"models/{model}/present"
+
+
+def _job_key(job_id: str) -> str:
+    return f"jobs/{check_name(job_id, 'job')}.json"
