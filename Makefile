@@ -1,0 +1,53 @@
+# `make run` serves, `make test` checks everything; both build what they need in .venv first.
+# TORCH=cuda takes the CUDA build of torch instead of the CPU build. PYTHON names the interpreter to build with.
+
+TORCH ?= cpu
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
+
+.PHONY: help run test check unit slow container lock clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+run: $(VENV)/runtime-$(TORCH)  ## build the environment and serve on 127.0.0.1:8080
+	@exec $(BIN)/python -m service serve
+
+test: check unit  ## lint, types and tests; under five minutes
+
+check: $(VENV)/development  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/development  ## the tests, with coverage
+	$(BIN)/python -m pytest -m "not slow and not container" --cov --cov-report=term
+
+slow: $(VENV)/development  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+container: $(VENV)/development  ## build and run the image for real; needs Docker or podman
+	$(BIN)/python -m pytest -m container
+
+lock: $(VENV)/development  ## compile the pinned requirements anew
+	$(COMPILE) -o requirements.txt requirements.in
+	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+	sed -i 's/^torch==\([0-9.]*\).*/torch==\1/' requirements.txt requirements-dev.txt
+
+clean:  ## remove the environment; models in var/ stay
+	rm -rf $(VENV)
+
+# torch comes first and alone, from the index that offers the build asked for, so that a CUDA build of several gigabytes
+# is never taken by accident; the pin in requirements.txt is satisfied by either build.
+$(VENV)/runtime-%: deploy/torch-%.txt requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --no-deps -r deploy/torch-$*.txt
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/development: $(VENV)/runtime-$(TORCH) requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,90 @@
+"""How Gunicorn runs Plumbline: web workers, one trainer pool beside them, and nothing of torch before the fork.
+
+`python -m service serve` starts it; every value comes from `service.config`.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from service import logs
+from service.config import Config
+from service.tokens import ensure_write_token
+
+RUN_DIR = "_PLUMBLINE_RUN_DIR"
+WELCOME = """\
+Plumbline listens on http://{address}
+  train    curl -s http://{address}/train -H 'Content-Type: application/json'{token} \\
+             -d '{{"model": "line", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}}'
+  predict  curl -s http://{address}/predict -H 'Content-Type: application/json' \\
+             -d '{{"model": "line", "instances": [[10]]}}'
+  look     http://{address}/docs
+"""
+
+
+def make_run_dir() -> Path:
+    """A directory of this server's own, in memory where there is some: metric files and heartbeats need not outlive it."""
+    memory = Path("/dev/shm")  # noqa: S108 - a directory with mode 0700 is made in it
+    base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for left in base.glob("plumbline-*-*"):  # of servers that were killed
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"plumbline-{os.getpid()}-", dir=base))
+
+
+settings = Config.from_environ(os.environ)
+run_dir = Path(os.environ.setdefault(RUN_DIR, "") or make_run_dir())
+os.environ[RUN_DIR] = str(run_dir)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(run_dir / "metrics")
+(run_dir / "metrics").mkdir(exist_ok=True)
+# Gunicorn finds its trainer pool through files in the temporary directory named after `proc_name`;
+# two servers on a machine must share neither, or the second ends the first one's trainer.
+os.environ["TMPDIR"] = tempfile.tempdir = str(run_dir)
+
+bind = [settings.bind]
+proc_name = f"plumbline-{settings.port}-{os.getpid()}"
+wsgi_app = "service.app:wsgi()"
+worker_class = "gthread"
+workers = settings.workers
+threads = settings.threads
+worker_tmp_dir = str(run_dir)
+preload_app = False  # a worker forked after torch was used hangs, and CUDA does not survive a fork
+keepalive = 75
+timeout = 120
+graceful_timeout = settings.graceful_seconds
+control_socket_disable = True
+# With its number of workers named, Gunicorn need not import the application, and with it torch, before the fork.
+dirty_apps = [f"service.training.trainer:Trainer:{settings.trainers}"]
+dirty_workers = settings.trainers
+dirty_timeout = 86_400  # bounds only the hand-over of a job, which takes a millisecond; a training runs as long as it runs
+dirty_graceful_timeout = settings.graceful_seconds
+logconfig_dict = logs.settings(settings.log_level)
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001 - the hook's signature
+    """Before anything listens: the write token, where one is needed and none is set."""
+    path = ensure_write_token(settings)
+    if path is not None:
+        os.environ["PLUMBLINE_WRITE_TOKEN_FILE"] = str(path)
+        print(f"The write token is in {path}", flush=True)  # noqa: T201 - for the person who starts it; the token itself stays in its file
+
+
+def when_ready(server: Any) -> None:  # noqa: ARG001 - the hook's signature
+    """Tell whoever started it where it listens and how to send the first request."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "[::]") else settings.host  # noqa: S104 - compared, not bound
+    token = "" if settings.loopback and not settings.write_token else ' -H "Authorization: Bearer $TOKEN"'
+    print(WELCOME.format(address=f"{host}:{settings.port}", token=token), end="", flush=True)  # noqa: T201
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the application know when its worker is told to stop."""
+    worker.wsgi.stopping = lambda: not worker.alive
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
+    """Leave nothing behind in memory."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(run_dir)

@@ -1,0 +1,134 @@
+"""The gate: what every request passes, whatever answers it. Request id, guard, body limit, metrics and the log line are here.
+
+Behind it stand the hot doors, reached without a framework because Flask's dispatch is a third of a one-row prediction,
+and Flask for everything else. Both raise the same errors and both are wrapped by the same gate.
+"""
+
+import http
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from service import metrics
+from service.api.answers import Answer, problem_of
+from service.api.guard import Guard
+from service.errors import TooLarge, Unreadable, UnsupportedMedia
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HotDoor = Callable[[bytes, "WSGIEnvironment"], Answer]
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
+UNKNOWN = "unknown"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
+log = logging.getLogger("plumbline.request")
+
+
+class Gate:
+    """A WSGI application: `hot` doors by path, for POST, and `rest` for everything else.
+
+    `stopping` tells whether this worker is about to end; the server that runs it sets it.
+    """
+
+    stopping: Callable[[], bool] = staticmethod(lambda: False)
+
+    def __init__(self, guard: Guard, hot: Mapping[str, HotDoor], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
+        self._guard, self._hot, self._rest, self._max_body_bytes = guard, hot, rest, max_body_bytes
+        self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        started = time.perf_counter()
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        environ[ID] = request_id = _request_id(environ)
+        status = 500
+
+        def begin(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            return start_response(line, [*headers, ("X-Request-Id", request_id)], exc_info)
+
+        try:
+            body = self._pass(method, path, environ, begin)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
+            body = respond(problem_of(error), method, begin)
+        self._count(method, environ.get(ROUTE, UNKNOWN), status, started, request_id)
+        return body
+
+    def _pass(self, method: str, path: str, environ: "WSGIEnvironment", begin: "StartResponse") -> Iterable[bytes]:
+        environ[WHO] = self._guard.check(
+            method,
+            path,
+            authorization=environ.get("HTTP_AUTHORIZATION"),
+            host=environ.get("HTTP_HOST", ""),
+            origin=environ.get("HTTP_ORIGIN"),
+        )
+        check_body(environ, self._max_body_bytes)
+        door = self._hot.get(path) if method == "POST" else None
+        if door is None:
+            return self._rest(environ, begin)
+        environ[ROUTE] = path
+        return respond(door(read_body(environ, self._max_body_bytes), environ), method, begin)
+
+    def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
+        seconds = time.perf_counter() - started
+        key = method if method in METHODS else "other", route, str(status)
+        counted = self._counted.get(key)
+        if counted is None:
+            counted = self._counted[key] = metrics.REQUESTS.labels(*key), metrics.REQUEST_SECONDS.labels(route)
+        counted[0].inc()
+        counted[1].observe(seconds)
+        log.info(
+            "request", extra={"request_id": request_id, "method": key[0], "route": route, "status": status, "ms": round(seconds * 1e3, 3)}
+        )
+
+
+def check_body(environ: "WSGIEnvironment", max_body_bytes: int) -> None:
+    """Refuse a body that is announced as too large, or is compressed, before any of it is read."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise Unreadable("Content-Length must be a whole number")
+    if int(length) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise UnsupportedMedia("compressed bodies are not read here: send the body without Content-Encoding")
+
+
+def read_body(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
+    """The whole body, chunked or not."""
+    length = environ.get("CONTENT_LENGTH")
+    if length:
+        body: bytes = environ["wsgi.input"].read(int(length))
+        if len(body) < int(length):
+            raise Unreadable("the body ended before its Content-Length")
+        return body
+    if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", ""):
+        return b""
+    body = environ["wsgi.input"].read(max_body_bytes + 1)
+    if len(body) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+    return body
+
+
+def respond(answer: Answer, method: str, start_response: "StartResponse") -> list[bytes]:
+    """Send an answer the WSGI way."""
+    start_response(
+        REASONS[answer.status],
+        [("Content-Type", answer.media_type), ("Content-Length", str(len(answer.body))), *answer.headers],
+    )
+    return [b""] if method == "HEAD" else [answer.body]
+
+
+def _too_large(max_body_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {max_body_bytes} bytes, the limit that PLUMBLINE_MAX_BODY_BYTES sets")
+
+
+def _request_id(environ: "WSGIEnvironment") -> str:
+    """The client's own request id when it is harmless, else a new one."""
+    sent = environ.get("HTTP_X_REQUEST_ID", "")
+    return sent if REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

@@ -1,0 +1,66 @@
+"""Who may do what: tokens where they are configured, Host and Origin where only this machine can connect.
+
+What is not known to be a read is a write, so a route that is added and forgotten here is closed, not open.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from service import metrics
+from service.errors import Forbidden, Unauthorized
+
+OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
+READING_POSTS = frozenset({"/predict"})
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOCAL_NAMES = frozenset({"localhost", "::1"})
+
+
+class Guard:
+    """Checks one request's right to happen."""
+
+    def __init__(self, *, write_tokens: Iterable[str], read_tokens: Iterable[str]) -> None:
+        self._write = [token.encode() for token in write_tokens]
+        self._read = [token.encode() for token in read_tokens]
+
+    def check(self, method: str, path: str, *, authorization: str | None, host: str, origin: str | None) -> str:
+        """Let a request pass and say who sent it.
+
+        Raises:
+            Unauthorized: a token is needed and none was sent.
+            Forbidden: the token, Host or Origin is not one that may do this.
+        """
+        reading = method in READING_METHODS or path in READING_POSTS
+        if not self._write:
+            _check_local(host, origin)
+        accepted = self._read + self._write if reading and self._read else [] if reading else self._write
+        if not accepted or path in OPEN or path.startswith("/docs/"):
+            return "anonymous"
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            metrics.REJECTED.labels("missing token").inc()
+            raise Unauthorized("this needs a token: send it as `Authorization: Bearer TOKEN`")
+        # Every token is compared, so that the time taken does not tell which one was nearly right.
+        if not sum(hmac.compare_digest(token.encode(), known) for known in accepted):
+            metrics.REJECTED.labels("wrong token").inc()
+            raise Forbidden("this token may not do this")
+        return "token " + hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
+def _check_local(host: str, origin: str | None) -> None:
+    """Without tokens only this machine may ask, and no web page of another origin through a browser on it."""
+    if not _is_local(f"//{host}"):
+        metrics.REJECTED.labels("host").inc()
+        raise Forbidden("without a write token only requests to localhost are answered: set PLUMBLINE_WRITE_TOKEN to open the service")
+    if origin is not None and urlsplit(origin).netloc != host:
+        metrics.REJECTED.labels("origin").inc()
+        raise Forbidden("a page of another origin may not use this service without a token")
+
+
+def _is_local(address: str) -> bool:
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
+    return name in LOCAL_NAMES or name.startswith("127.")

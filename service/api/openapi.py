@@ -1,0 +1,136 @@
+"""The description of the HTTP API, made of the marshmallow schemas. One table lists every operation and every status it may answer.
+
+Tests hold the table to the truth: each status listed is produced, and no other appears.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import marshmallow as ma
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+
+from service.api import schemas
+from service.api.answers import JSON, PROBLEM
+from service.training.options import TrainDocumentSchema
+
+TEXTS = {
+    200: "Answered.",
+    201: "Published; `Location` names the version.",
+    202: "Accepted; `Location` names the job.",
+    302: "To the documentation, for a client that accepts HTML.",
+    400: "The body cannot be read.",
+    401: "A token is needed.",
+    403: "The token, Host or Origin is not accepted.",
+    404: "No such model, version, alias or job.",
+    413: "Over a size limit, which the detail names.",
+    415: "A media type that is not read here.",
+    422: "Readable but not valid; `errors` names each field.",
+    429: "Too many trainings wait.",
+    503: "Not ready.",
+    507: "The store is full.",
+}
+READ = (401, 403)
+BODY = (400, 413, 415, 422)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path: its answer's schema, the statuses it may answer, its body and its parameters."""
+
+    method: str
+    path: str
+    summary: str
+    success: type[ma.Schema] | str
+    statuses: tuple[int, ...]
+    body: dict[str, Any] | None = None
+    parameters: tuple[dict[str, Any], ...] = field(default=())
+    public: bool = False
+
+
+def _path(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": text}
+
+
+def _query(name: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": kind, **more}, "description": text}
+
+
+LOOK = (200, *READ, 404, 422)
+JOB = _path("job_id", "job id")
+MODEL = _path("model", "model name")
+PAGE = (
+    _query("limit", "integer", "most entries of a page", minimum=1, maximum=1000),
+    _query("after", "string", "the `after` of the page before"),
+)
+CSV_OPTIONS = tuple(
+    _query(name, kind, f"`{name}` of a CSV body; a JSON body carries it itself")
+    for name, kind in (("model", "string"), ("target", "string"), ("features", "string"), ("intercept", "boolean"), ("promote", "boolean"))
+)
+PREFER = {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=SECONDS` (default 10) or `respond-async`"}
+TRAIN_BODY = {
+    JSON: {
+        "schema": TrainDocumentSchema,
+        "example": {"model": "rent", "columns": {"area": [50, 70, 90], "rent": [600, 800, 990]}, "target": "rent"},
+    },
+    "text/csv": {"schema": {"type": "string"}, "example": "area,rent\n50,600\n70,800\n90,990\n"},
+}
+PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
+OPERATIONS = (
+    Operation("post", "/train", "Fit rows exactly and publish a version.", schemas.VersionSchema,
+              (201, 202, *READ, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*CSV_OPTIONS, PREFER)),
+    Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
+    Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, (200, *READ, 404), parameters=(JOB,)),
+    Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422), parameters=PAGE),
+    Operation("get", "/models/{model}", "One model as it is served.", schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
+    Operation("get", "/models/{model}/versions", "Versions of a model.", schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),
+    Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", schemas.VersionSchema, LOOK,
+              parameters=(MODEL, _path("version", "number or alias"))),
+    Operation("get", "/livez", "Whether the process is up.", schemas.ReadySchema, (200,), public=True),
+    Operation("get", "/readyz", "Whether predictions can be answered.", schemas.ReadySchema, (200, 503), public=True),
+    Operation("get", "/metrics", "Metrics for Prometheus.", "text/plain", (200,), public=True),
+)  # fmt: skip
+
+
+def description() -> dict[str, Any]:
+    """The OpenAPI document."""
+    spec = APISpec(
+        title="Plumbline",
+        version="1",
+        openapi_version="3.0.3",
+        info={"description": "Trains exact linear regressions and serves them."},
+        plugins=[
+            MarshmallowPlugin(
+                schema_name_resolver=lambda schema: (schema if isinstance(schema, type) else type(schema)).__name__.removesuffix("Schema")
+            )
+        ],
+    )
+    spec.components.schema("Problem", schema=schemas.ProblemSchema)
+    spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    for operation in OPERATIONS:
+        spec.path(operation.path, operations={operation.method: _described(operation)})
+    return spec.to_dict()
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "parameters": list(operation.parameters),
+        "responses": {str(status): _response(operation, status) for status in operation.statuses},
+        "security": [] if operation.public else [{}, {"token": []}],
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": operation.body}
+    return described
+
+
+def _response(operation: Operation, status: int) -> dict[str, Any]:
+    if status == 202:
+        content: dict[str, Any] = {JSON: {"schema": schemas.JobSchema}}
+    elif status >= 400 and operation.path != "/readyz":
+        content = {PROBLEM: {"schema": schemas.ProblemSchema}}
+    elif isinstance(operation.success, str):
+        content = {operation.success: {"schema": {"type": "string"}}}
+    else:
+        content = {JSON: {"schema": operation.success}}
+    return {"description": TEXTS[status], "content": content}

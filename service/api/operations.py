@@ -1,0 +1,93 @@
+"""What operators ask: is it alive, is it ready, how is it doing, and what can it do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from flask import Blueprint, Response, redirect, request, send_from_directory
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from swagger_ui_bundle import swagger_ui_path
+from werkzeug.wrappers import Response as BaseResponse
+
+from model_store.store import ModelStore
+from service import metrics
+from service.api.answers import HEADERS, Answer, json_answer
+from service.api.flask_answers import to_response
+from service.serving.registry import LIVE, Registry
+
+ALIVE = {"status": "alive"}
+WEB = Path(__file__).parent.parent / "web"
+
+
+def operations_doors(
+    store: ModelStore, registry: Registry, openapi: Mapping[str, object], *, draining: Callable[[], bool], writable: Callable[[], bool]
+) -> Blueprint:
+    """Doors for operators; `draining` tells whether this worker is about to stop, `writable` whether the store takes new versions."""
+    doors = Blueprint("operations", __name__)
+    live = LiveModels(store, registry)
+
+    @doors.get("/livez")
+    def livez() -> Response:
+        return to_response(json_answer(ALIVE))
+
+    @doors.get("/readyz")
+    def readyz() -> Response:
+        return to_response(readiness(store, registry, draining=draining(), writable=writable()))
+
+    @doors.get("/metrics")
+    def scrape() -> Response:
+        return to_response(Answer(200, metrics.render([live]), metrics.CONTENT_TYPE))
+
+    @doors.get("/openapi.json")
+    def describe() -> Response:
+        return to_response(json_answer(openapi))
+
+    @doors.get("/docs")
+    def docs() -> BaseResponse:
+        return send_from_directory(WEB, "docs.html")
+
+    @doors.get("/docs/<path:asset>")
+    def docs_asset(asset: str) -> BaseResponse:
+        return send_from_directory(WEB if asset == "docs.js" else swagger_ui_path, asset, max_age=3600)
+
+    @doors.get("/")
+    def start() -> BaseResponse:
+        if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+            return redirect("/docs", 302)
+        return to_response(json_answer(ALIVE))
+
+    return doors
+
+
+def readiness(store: ModelStore, registry: Registry, *, draining: bool, writable: bool) -> Answer:
+    """200 when this worker can do its work; an older version that serves because a newer one failed is told in both cases."""
+    failures = registry.failures()
+    if draining:
+        return _not_ready({"worker": "is stopping"})
+    if not writable:
+        return _not_ready({"store": "cannot be written; check its directory's owner, mode and free space"})
+    if store.models() and not any(registry.live_versions()):
+        registry.warm()
+        if not any(registry.live_versions()):
+            return _not_ready(registry.failures() or {"models": "none has a live version that can be loaded"})
+    return json_answer({"status": "ready"} | ({"reasons": failures} if failures else {}))
+
+
+def _not_ready(reasons: Mapping[str, str]) -> Answer:
+    return json_answer({"status": "not ready", "reasons": reasons}, 503, HEADERS[503])
+
+
+class LiveModels(Collector):
+    """At each scrape, the live version of every model and the device it is served on."""
+
+    def __init__(self, store: ModelStore, registry: Registry) -> None:
+        self._store, self._registry = store, registry
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample per model."""
+        info = GaugeMetricFamily("plumbline_model_info", "The live version of each model; always 1.", labels=["model", "version", "device"])
+        for model in self._store.models():
+            version = self._store.aliases(model).get(LIVE)
+            if version is not None:
+                info.add_metric([model, str(version), str(self._registry.device)], 1)
+        yield info

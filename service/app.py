@@ -1,0 +1,65 @@
+"""Where everything meets: `create_app` builds the service from a configuration, and nothing else builds anything."""
+
+import logging.config
+import os
+import threading
+from collections.abc import Callable
+
+import torch
+from flask import Flask, Response, request
+
+from model_store.store import ModelStore
+from service import logs
+from service.api import openapi
+from service.api.flask_answers import install, to_response
+from service.api.gate import Gate
+from service.api.guard import Guard
+from service.api.models import model_doors
+from service.api.operations import operations_doors
+from service.api.predict import PredictDoor
+from service.api.train import train_doors
+from service.config import Config
+from service.regression.model import choose_device
+from service.serving.registry import Registry
+from service.training.jobs import Jobs
+from service.training.trainer import ring
+
+
+def create_app(config: Config, *, ring: Callable[[str], None] = ring) -> Gate:
+    """The WSGI application of one worker; `ring` wakes the trainer for a job. Touches the device: only after the fork."""
+
+    def draining() -> bool:
+        return gate.stopping()
+
+    def writable() -> bool:
+        return os.access(config.store, os.W_OK)
+
+    store = ModelStore.open(config.store)
+    jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
+    registry = Registry(store, choose_device(config.device), capacity=config.loaded_versions, retry_seconds=config.refresh_seconds)
+    predict = PredictDoor(registry, max_rows=config.max_rows, max_columns=config.max_columns)
+    flask = Flask("service", static_folder=None)
+    install(flask)
+    flask.register_blueprint(
+        train_doors(jobs, ring, max_body_bytes=config.max_body_bytes, waiting=threading.BoundedSemaphore(config.threads - 1))
+    )
+    flask.register_blueprint(model_doors(store, registry))
+    flask.register_blueprint(operations_doors(store, registry, openapi.description(), draining=draining, writable=writable))
+
+    @flask.post("/predict")
+    def predict_view() -> Response:
+        return to_response(predict(request.get_data(), request.content_type or ""))
+
+    registry.warm()
+    guard = Guard(write_tokens=config.write_token, read_tokens=config.read_token)
+    hot = {"/predict": lambda body, environ: predict(body, environ.get("CONTENT_TYPE", ""))}
+    gate = Gate(guard, hot, flask, max_body_bytes=config.max_body_bytes)
+    return gate
+
+
+def wsgi() -> Gate:
+    """What Gunicorn loads in each worker."""
+    config = Config.from_environ(os.environ)
+    logging.config.dictConfig(logs.settings(config.log_level))
+    torch.set_num_threads(1)  # workers are the parallelism; threads beyond them only get in each other's way
+    return create_app(config)

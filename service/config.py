@@ -1,0 +1,163 @@
+"""Every setting of the service in one frozen object, read once from the environment.
+
+A setting is a field of `Config`; its variable is `PLUMBLINE_` and the field's name. Nothing else reads the environment.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from service.errors import BadSetting
+
+PREFIX = "PLUMBLINE_"
+LOOPBACK = ("127.", "localhost", "[::1]")
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
+    return value
+
+
+def _path(value: str) -> Path:
+    if "://" in value:
+        raise ValueError("must be a local directory; bucket addresses are not supported yet")
+    return Path(value).absolute()
+
+
+def _level(value: str) -> str:
+    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be debug, info, warning or error")
+    return value.upper()
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return value
+
+
+def _tokens(value: str) -> tuple[str, ...]:
+    tokens = tuple(token for token in (part.strip() for part in value.split(",")) if token)
+    if any(len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token for token in tokens):
+        raise ValueError("each token must have at least 16 printable ASCII characters and no blanks")
+    return tokens
+
+
+def _whole(lowest: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isdecimal() or int(value) < lowest:
+            raise ValueError(f"must be a whole number, at least {lowest}")
+        return int(value)
+
+    return parse
+
+
+def _seconds(value: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", value) or not 0 < float(value) <= 86400:
+        raise ValueError("must be a number of seconds above 0 and at most 86400")
+    return float(value)
+
+
+def _setting(parse: Callable[[str], Any], default: str, meaning: str, *, secret: bool = False) -> Any:
+    return field(metadata={"parse": parse, "default": default, "meaning": meaning, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings; `from_environ` is the way to make one, `explain` shows where each value came from."""
+
+    bind: str = _setting(_address, "127.0.0.1:8080", "address to listen on")
+    store: Path = _setting(_path, "var/plumbline", "directory of the model store")
+    workers: int = _setting(_whole(1), str(os.cpu_count() or 1), "web worker processes")
+    threads: int = _setting(_whole(2), "2", "threads per web worker; one is always left free for predictions")
+    trainers: int = _setting(_whole(1), "1", "trainer processes")
+    device: str = _setting(_device, "auto", "where predictions run: auto, cpu, cuda or cuda:N; the CPU when CUDA is absent")
+    write_token: tuple[str, ...] = _setting(_tokens, "", "bearer tokens that may change models, separated by commas", secret=True)
+    read_token: tuple[str, ...] = _setting(_tokens, "", "bearer tokens that may read and predict; reading is open when empty", secret=True)
+    refresh_seconds: float = _setting(_seconds, "2", "longest time until a version published elsewhere is served")
+    max_body_bytes: int = _setting(_whole(1), str(256 * MIB), "largest request body")
+    max_rows: int = _setting(_whole(1), "10000000", "most rows in one request")
+    max_columns: int = _setting(_whole(1), "4096", "most feature and target columns in one request")
+    max_queued_trainings: int = _setting(_whole(1), "16", "trainings that may wait or run before new ones get 429")
+    loaded_versions: int = _setting(_whole(1), "128", "versions each worker keeps in memory; the least recently used leaves first")
+    graceful_seconds: int = _setting(_whole(1), "30", "time given to requests in flight when the service stops")
+    log_level: str = _setting(_level, "info", "debug, info, warning or error")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Config":
+        """Read all settings.
+
+        Raises:
+            BadSetting: a variable has an unusable value, its `_FILE` cannot be read, or a `PLUMBLINE_` variable is unknown.
+        """
+        settings = fields(cls)
+        known = {variable(setting) for setting in settings}
+        known |= {name + "_FILE" for name, setting in ((variable(s), s) for s in settings) if setting.metadata["secret"]}
+        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+        if unknown:
+            raise BadSetting(f"{unknown[0]} is not a setting; `python -m service config` lists them all")
+        return cls(**{setting.name: _read(setting, environ)[0] for setting in settings})
+
+    @property
+    def host(self) -> str:
+        """The host part of `bind`."""
+        return self.bind.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """The port part of `bind`."""
+        return int(self.bind.rpartition(":")[2])
+
+    @property
+    def spool(self) -> Path:
+        """Where request bodies wait for the trainer: beside the store, so that they survive a restart as it does."""
+        return self.store / "spool"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host.startswith(LOOPBACK)
+
+
+def variable(setting: Field[Any]) -> str:
+    """The environment variable of a field of `Config`."""
+    return PREFIX + setting.name.upper()
+
+
+def _read(setting: Field[Any], environ: Mapping[str, str]) -> tuple[Any, str]:
+    """The value of one setting and where it came from."""
+    name = variable(setting)
+    text, source = setting.metadata["default"], "default"
+    if setting.metadata["secret"] and environ.get(name + "_FILE"):
+        source = name + "_FILE"
+        try:
+            text = Path(environ[source]).read_text("utf-8").strip().replace("\n", ",")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSetting(f"{source} names a file that cannot be read: {type(error).__name__}") from error
+    elif environ.get(name):
+        text, source = environ[name], name
+    try:
+        return setting.metadata["parse"](text), source
+    except ValueError as error:
+        raise BadSetting(f"{name} {error}") from error
+
+
+def explain(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+    """(variable, value, source, meaning) of every setting; a secret's value is only counted, never shown."""
+    rows = []
+    for setting in fields(Config):
+        value, source = _read(setting, environ)
+        shown = f"{len(value)} token(s)" if setting.metadata["secret"] else str(value)
+        rows.append((variable(setting), shown, source, setting.metadata["meaning"]))
+    return rows

@@ -1,0 +1,43 @@
+"""Structured logs: one JSON object per line on standard error, with the same names everywhere.
+
+Nothing a client sends is logged but the path's route, the status and the request id; tokens never are.
+"""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import orjson
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one line of JSON: time, level, logger, message, and whatever `extra` brought."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        seconds, fraction = divmod(record.created, 1)
+        line: dict[str, Any] = {
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(fraction * 1000):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def settings(level: str) -> dict[str, Any]:
+    """The `logging.config` dictionary for the service, Gunicorn's own loggers included."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stderr}},
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {name: {"level": level, "handlers": ["stderr"], "propagate": False} for name in ("plumbline", "gunicorn.error")},
+    }

@@ -1,0 +1,66 @@
+"""The one `nn.Linear` of a version: built from a fit, saved as safetensors, loaded in eval mode on a device.
+
+A loaded model never trains: it is in eval mode, its parameters need no gradient, and it is called under `torch.inference_mode`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+Matrix = npt.NDArray[np.float64]
+
+
+class LinearRegression(nn.Module):
+    """`nn.Linear` over design columns: [n, p] -> [n, t]."""
+
+    def __init__(self, columns: int, targets: int, *, intercept: bool, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.linear = nn.Linear(columns, targets, bias=intercept, dtype=dtype)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict: x [n, p] -> [n, t]."""
+        predicted: torch.Tensor = self.linear(x)
+        return predicted
+
+    @classmethod
+    def from_coefficients(cls, weight: Matrix, bias: Matrix | None) -> "LinearRegression":
+        """A model with these parameters: weight [t, p], bias [t] or None without an intercept."""
+        model = cls(weight.shape[1], weight.shape[0], intercept=bias is not None)
+        with torch.no_grad():
+            model.linear.weight.copy_(torch.from_numpy(np.array(weight)))
+            if bias is not None:
+                model.linear.bias.copy_(torch.from_numpy(np.array(bias)))
+        return model.eval().requires_grad_(requires_grad=False)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, device: torch.device) -> "LinearRegression":
+        """Load a `state_dict` written by `to_bytes` onto `device`, ready to predict."""
+        state = load(data)
+        weight = state["linear.weight"]
+        model = cls(weight.shape[1], weight.shape[0], intercept="linear.bias" in state, dtype=weight.dtype)
+        model.load_state_dict(state)
+        return model.to(device).eval().requires_grad_(requires_grad=False)
+
+    def to_bytes(self) -> bytes:
+        """The `state_dict` in the safetensors format."""
+        return save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
+
+    def predict(self, x: Matrix) -> Matrix:
+        """Predict on the model's own device: x [n, p] -> [n, t], both on the CPU."""
+        parameter = self.linear.weight
+        with torch.inference_mode():
+            predicted: Matrix = self(torch.from_numpy(x).to(parameter.device, parameter.dtype)).cpu().double().numpy()
+        return predicted
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device that `wanted` (auto, cpu, cuda or cuda:N) means on this machine; the CPU where CUDA is absent.
+
+    Touches CUDA, so it may only be called after the fork of the process that will predict.
+    """
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda" if wanted == "auto" else wanted)
+    return device if (device.index or 0) < torch.cuda.device_count() else torch.device("cpu")

@@ -1,0 +1,191 @@
+"""The versions this worker has in memory, kept up with the store without restarts.
+
+A version serves only after it is fully loaded, verified and warmed; until then, and when it fails, the one before goes on.
+Asking whether there is news costs one `stat`: the next record of an alias either exists or does not.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model_store.errors import NotFound, StoreError
+from model_store.store import ModelStore
+from service import metrics
+from service.errors import Invalid, NotReady
+from service.regression.model import LinearRegression
+from service.regression.schema import Schema
+
+Matrix = npt.NDArray[np.float64]
+LIVE = "live"
+log = logging.getLogger("plumbline.registry")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One version, ready to predict."""
+
+    model: str
+    version: str
+    schema: Schema
+    module: LinearRegression
+
+    def predict(self, x: Matrix) -> Matrix:
+        """Predictions [n, t] for feature rows x [n, p].
+
+        Raises:
+            Invalid: a prediction is too large for float64.
+        """
+        y = self.module.predict(x)
+        finite = np.isfinite(y)
+        if not finite.all():
+            row = int(np.argwhere(~finite)[0][0])
+            raise Invalid({f"instances[{row}]": ["has a prediction too large for float64"]})
+        return y
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """Where an alias stood when it was last looked at: record `seq`, and the version that serves (maybe an older one)."""
+
+    seq: int
+    version: int
+    failure: str | None = None
+    retry: float = float("inf")
+
+
+class Registry:
+    """Loaded versions by model and alias; the least recently used leaves when there are more than `capacity`."""
+
+    def __init__(
+        self, store: ModelStore, device: torch.device, *, capacity: int, retry_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self.device = store, device
+        self._capacity, self._retry_seconds, self._clock = capacity, retry_seconds, clock
+        self._pointers: dict[tuple[str, str], _Pointer] = {}
+        self._loaded: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._lock = threading.Lock()  # guards the two dictionaries, for moments only
+        self._loading = threading.Lock()  # one load at a time; others serve what they have meanwhile
+
+    def get(self, model: str, *, version: str | None = None, alias: str = LIVE) -> Loaded:
+        """The version asked for by number, or the one an alias names now.
+
+        Raises:
+            NotFound: no such model, version or alias.
+            NotReady: the version exists and cannot be loaded.
+        """
+        if version is not None:
+            return self._kept(model, self._store.resolve(model, version))
+        pointer = self._pointers.get((model, alias))
+        if pointer is None or self._store.newer(model, alias, pointer.seq) or self._clock() > pointer.retry:
+            pointer = self._follow(model, alias, pointer)
+        return self._kept(model, pointer.version)
+
+    def warm(self) -> None:
+        """Load the live version of as many models as are kept; what cannot be loaded is reported, not raised."""
+        for model in self._store.models()[: self._capacity]:
+            try:
+                self.get(model)
+            except (NotFound, NotReady):
+                log.warning("a model has no version that can be served", extra={"model": model})
+
+    def failures(self) -> dict[str, str]:
+        """By model and alias, what keeps its newest version from serving."""
+        return {f"{model}@{alias}": p.failure for (model, alias), p in list(self._pointers.items()) if p.failure}
+
+    def live_versions(self) -> Iterator[tuple[str, int]]:
+        """(model, version) of every model whose live version has been asked for in this worker."""
+        for (model, alias), pointer in list(self._pointers.items()):
+            if alias == LIVE:
+                yield model, pointer.version
+
+    def _follow(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
+        """Move to the newest version of an alias that can be loaded."""
+        if pointer is None:
+            self._loading.acquire()
+        elif not self._loading.acquire(blocking=False):
+            return pointer  # another thread is at it; what is in memory serves meanwhile
+        try:
+            moved = self._moved(model, alias, pointer)
+        except NotFound:
+            self._pointers.pop((model, alias), None)
+            raise
+        else:
+            self._pointers[model, alias] = moved
+            return moved
+        finally:
+            self._loading.release()
+
+    def _moved(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
+        """Where an alias stands now; when its record or version cannot be read, what is in memory serves on."""
+        try:
+            newest = self._store.alias(model, alias)
+            seq = newest.seq
+            version, failure = self._newest_loadable(model, alias, newest.version or 0)  # 0 is never a version
+        except NotFound:
+            raise
+        except StoreError as error:
+            version, failure, seq = None, str(error), (pointer.seq if pointer else 0) + 1
+        if version is None and pointer is not None:
+            version = pointer.version
+        if version is None:
+            raise NotReady(f"model {model} has no version that can be loaded: {failure}")
+        return _Pointer(seq, version, failure, self._clock() + self._retry_seconds if failure else float("inf"))
+
+    def _newest_loadable(self, model: str, alias: str, version: int) -> tuple[int | None, str | None]:
+        """The version an alias names, or the latest it named before that loads; and why the newest does not, if so."""
+        failure = None
+        for candidate in self._candidates(model, alias, version):
+            try:
+                self._kept(model, candidate)
+            except (StoreError, NotReady) as error:
+                failure = failure or str(error)
+            else:
+                return candidate, failure
+        return None, failure
+
+    def _candidates(self, model: str, alias: str, version: int) -> Iterator[int]:
+        """The version an alias names, then those it named before, latest first; history is only read when it is needed."""
+        yield version
+        earlier = (record.version for record in reversed(self._store.alias_history(model, alias)))
+        yield from dict.fromkeys(v for v in earlier if v is not None and v != version)
+
+    def _kept(self, model: str, version: int) -> Loaded:
+        """A version from memory, or loaded into it."""
+        key = model, version
+        with self._lock:
+            loaded = self._loaded.get(key)
+            if loaded is not None:
+                self._loaded.move_to_end(key)
+                return loaded
+        loaded = self._load(model, version)
+        with self._lock:
+            self._loaded[key] = loaded
+            while len(self._loaded) > self._capacity:
+                self._loaded.popitem(last=False)
+        return loaded
+
+    def _load(self, model: str, version: int) -> Loaded:
+        """Read, verify and warm a version."""
+        started = time.perf_counter()
+        try:
+            manifest = self._store.manifest(model, version)
+            module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
+            loaded = Loaded(model, str(version), Schema.from_dict(manifest.document["schema"]), module)
+            loaded.predict(np.zeros((1, module.linear.in_features)))
+        except NotFound:
+            raise
+        except StoreError as error:
+            metrics.LOADS.labels("failed").inc()
+            log.exception("a version cannot be loaded", extra={"model": model, "version": version})
+            raise NotReady(str(error)) from error
+        metrics.LOADS.labels("loaded").inc()
+        metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
+        log.info("loaded", extra={"model": model, "version": version, "device": str(self.device)})
+        return loaded

@@ -1,0 +1,91 @@
+"""What may be asked of a training: the marshmallow schema that HTTP, CSV query parameters and the command line share.
+
+Unknown fields are errors, so a misspelt option never trains the wrong model silently.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from service.validation import is_name, validated
+
+
+class OneOrMany(fields.Field[tuple[str, ...]]):
+    """One name, or a list of different names; always loaded as a tuple."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> tuple[str, ...]:  # noqa: ARG002
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+            raise ma.ValidationError("must be a name or a list of names")
+        if len(set(names)) < len(names):
+            raise ma.ValidationError("names a column twice")
+        return tuple(names)
+
+
+class TrainOptionsSchema(ma.Schema):
+    """Options of `POST /train` beside the data."""
+
+    model = fields.String(load_default="default", validate=is_name)
+    features = OneOrMany(load_default=None, metadata={"description": "feature columns, in order; all but the target when left out"})
+    target = OneOrMany(load_default=None, metadata={"description": "target column or columns"})
+    intercept = fields.Boolean(load_default=True)
+    promote = fields.Boolean(load_default=True, metadata={"description": "move the alias live to the new version"})
+    description = fields.String(load_default="", validate=validate.Length(max=1000))
+    labels = fields.Dict(
+        keys=fields.String(validate=validate.Length(max=64)), values=fields.String(validate=validate.Length(max=256)), load_default=dict
+    )
+    solver = fields.String(load_default="exact", validate=validate.OneOf(["exact"]))
+
+    @ma.post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> "TrainOptions":
+        return TrainOptions(**data)
+
+
+class TrainDocumentSchema(TrainOptionsSchema):
+    """The JSON body of `POST /train`: options and one of three forms of data (documentation; the data is read by `sources`)."""
+
+    instances = fields.List(
+        fields.Raw(), metadata={"description": "rows: lists of numbers (with `targets`), or objects by column name (with `target`)"}
+    )
+    targets = fields.List(fields.Raw(), metadata={"description": "one number per instance, or one list of numbers for several targets"})
+    columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Float()), metadata={"description": "whole columns by name"})
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Validated options of one training."""
+
+    model: str = "default"
+    features: tuple[str, ...] | None = None
+    target: tuple[str, ...] | None = None
+    intercept: bool = True
+    promote: bool = True
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    solver: str = "exact"
+
+
+def load_options(given: Mapping[str, Any]) -> TrainOptions:
+    """Validate options from a JSON document.
+
+    Raises:
+        Invalid: names each offending field.
+    """
+    options: TrainOptions = validated(TrainOptionsSchema(), given)
+    return options
+
+
+def options_from_query(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Options of a body that is not JSON: `features` and `target` may be repeated or separated by commas, `labels` is `k=v,…`."""
+    given: dict[str, Any] = {}
+    for name, values in query.items():
+        if name in ("features", "target"):
+            given[name] = list(values) if len(values) > 1 else values[0].split(",")
+        elif name == "labels":
+            given[name] = dict(pair.partition("=")[::2] for pair in ",".join(values).split(","))
+        else:
+            given[name] = values[-1]
+    return given
