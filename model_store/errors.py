@@ -15,8 +15,6 @@ StoreError
 └── StoreUnavailable      the storage refuses or fails: rights, read-only, input/output, a lock held too long
 """
 
-# ruff: noqa: N818  the names say what happened, as in the standard library's KeyboardInterrupt or StopIteration
-
 
 class StoreError(Exception):
     """Base of all errors of the store."""

@@ -39,7 +39,10 @@ class LocalObjects:
     def prepare(self) -> None:
         """Makes the directory and proves that it can be written and linked in; StoreUnavailable or StoreFull otherwise."""
         with _explained("the directory of the store"):
+            made = [folder for folder in (self._temporaries, *self._temporaries.parents) if not folder.exists()]
             self._temporaries.mkdir(parents=True, exist_ok=True)
+            for folder in made:
+                self._sync(folder.parent)
             written = self._write(b"")
             linked = written.with_suffix(".link")
             try:
@@ -83,7 +86,10 @@ class LocalObjects:
         """The object's bytes; NotFound if there is none."""
         path = self._path(key)
         with _explained(key):
-            return path.read_bytes()
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                raise _absent(key) from None
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key: one `stat`, no more than a few microseconds."""
@@ -101,7 +107,10 @@ class LocalObjects:
         """Seconds since the object was written; NotFound if there is none."""
         path = self._path(key)
         with _explained(key):
-            return time.time() - path.stat().st_mtime
+            try:
+                return time.time() - path.stat().st_mtime
+            except FileNotFoundError:
+                raise _absent(key) from None
 
     def names(self, prefix: str) -> list[str]:
         """The names directly under the prefix, sorted; none if nothing is there."""
@@ -176,10 +185,9 @@ class LocalObjects:
 
     def _sync_folders(self, path: Path) -> None:
         # up to the root every time: whoever made a folder may have died, or not yet come, before its sync
-        for folder in path.parents:
+        depth = len(path.relative_to(self._root).parts)
+        for folder in path.parents[:depth]:
             self._sync(folder)
-            if folder == self._root:
-                break
 
     def _make_folders(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,16 +230,18 @@ def _explained(key: str) -> Iterator[None]:
 
 
 def _translated(error: OSError, key: str) -> StoreError:
-    if error.errno == errno.ENOENT:
-        return NotFound(f"nothing is stored under {key}")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StoreFull(f"no space is left in the store to write {key}: free some, or delete versions and collect, then try again")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return StoreUnavailable(
             f"the store does not allow this user to use {key} ({error.strerror}): "
-            "give the user rights to a writable file system that supports hard links"
+            "give it rights to a writable file system that supports hard links"
         )
     return StoreUnavailable(f"the store failed at {key} ({error.strerror}): check its file system, then try again")
+
+
+def _absent(key: str) -> NotFound:
+    return NotFound(f"nothing is stored under {key}: list what is there")
 
 
 def _bad_key() -> InvalidName:
