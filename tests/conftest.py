@@ -11,8 +11,8 @@ from model_store.store import ModelStore
 from service.app import create_app
 from service.config import Config
 from service.training.jobs import Jobs
+from service.training.runner import run_job
 from service.training.sources import Limits
-from service.training.trainer import run_job
 from tests.support import Service
 
 

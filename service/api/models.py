@@ -10,7 +10,7 @@ from service.api.flask_answers import query, to_response
 from service.api.schemas import PageSchema
 from service.errors import NotReady
 from service.serving.registry import LIVE, Loaded, Registry
-from service.training.train import version_document
+from service.training.document import version_document
 
 
 def model_doors(store: ModelStore, registry: Registry) -> Blueprint:

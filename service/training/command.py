@@ -10,8 +10,9 @@ from rich.table import Table
 
 from model_store.store import ModelStore
 from service.config import Config
+from service.training.document import version_document
 from service.training.sources import Limits, open_source
-from service.training.train import train, version_document
+from service.training.train import train
 
 
 def train_file(path: Path, given: dict[str, Any]) -> None:

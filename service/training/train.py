@@ -79,21 +79,3 @@ def fit_document(schema: Schema, fit: Fit, options: TrainOptions) -> dict[str, A
             for term, row in zip(names, coefficient_table(fit, target=index), strict=True)
         ],
     }
-
-
-def version_document(store: ModelStore, manifest: Manifest) -> dict[str, Any]:
-    """A published version as the HTTP API and the command line show it."""
-    aliases = [alias for alias, version in store.aliases(manifest.model).items() if version == manifest.version]
-    return {
-        "model": manifest.model,
-        "version": str(manifest.version),
-        "aliases": aliases,
-        "created": manifest.created,
-        "operation": manifest.operation,
-        "parent": str(manifest.parent) if manifest.parent is not None else None,
-        "description": manifest.description,
-        "labels": dict(manifest.labels),
-        "fingerprint": manifest.fingerprint,
-        "state_dict": manifest.blobs["state_dict"],
-        **manifest.document,
-    }
