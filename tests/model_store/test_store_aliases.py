@@ -1,5 +1,6 @@
 """Aliases: moves, history, compare-and-set, rollback, and what finding the current record costs."""
 
+from contextlib import AbstractContextManager
 from math import log2
 from pathlib import Path
 
@@ -98,6 +99,29 @@ def test_the_loser_of_a_race_takes_the_next_number_or_yields(root: Path) -> None
     assert [move.version for move in store.alias_history("m", "live")] == [1, 2, 2, 3]
 
 
+def test_a_rollback_yields_to_a_move_made_meanwhile(root: Path) -> None:
+    """A rollback that was decided on an older record does not undo a newer move."""
+
+    class Overtaken(LocalObjects):
+        """Lets another writer move `live` to version 3 once the rollback has found its target."""
+
+        rival: ModelStore | None = None
+
+        def shared(self) -> AbstractContextManager[None]:
+            if self.rival is not None:
+                self.rival.move_alias("m", "live", 3)
+            return super().shared()
+
+    rival = ModelStore.open(root)
+    for promote in (True, True, False):
+        rival.publish("m", blobs={}, document={}, promote=promote)
+    objects = Overtaken(root)
+    objects.rival = rival
+    with pytest.raises(Conflict, match=r"names version 3, not 2 as expected"):
+        ModelStore(objects).rollback("m")
+    assert rival.aliases("m") == {"live": 3}
+
+
 def test_the_loser_of_a_claim_takes_the_next_version(root: Path) -> None:
     """Two publishers that saw the same next number get different ones, and neither is lost."""
 
@@ -169,3 +193,14 @@ def test_the_end_of_a_log_is_found_in_logarithmic_probes(root: Path) -> None:
     assert aliases.last(objects, "m", "live", hint=10_000) == 10_000
     assert len(objects.probes) == 2
     assert objects.others == 0
+
+
+def test_a_hint_makes_reading_the_current_record_cheap(root: Path) -> None:
+    """From the record it holds, a reader finds an unmoved alias in three probes (the model, the hint, the next) and one read."""
+    objects = Counting(root)
+    store = ModelStore.open(root)
+    store.publish("m", blobs={}, document={})
+    for _ in range(20):
+        last = store.move_alias("m", "live", 1)
+    assert ModelStore(objects).alias("m", "live", hint=last.seq) == last
+    assert (len(objects.probes), objects.others) == (3, 1)

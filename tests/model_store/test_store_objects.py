@@ -46,15 +46,14 @@ def small_files() -> Iterator[int]:
 
 @pytest.fixture
 def locked_folder(tmp_path: Path) -> Iterator[Path]:
-    """A directory that this process may not write in; root, who may everything, becomes nobody meanwhile."""
+    """A directory that this process may not write in; a user who may everything becomes nobody meanwhile."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
-    root = os.geteuid() == 0
-    if root:
+    user = os.geteuid()
+    if os.access(folder, os.W_OK):
         os.seteuid(NOBODY)
     yield folder
-    if root:
-        os.seteuid(0)
+    os.seteuid(user)
 
 
 def test_create_puts_only_where_nothing_is(objects: LocalObjects) -> None:
@@ -179,3 +178,22 @@ def test_every_object_is_synced_before_it_is_named(root: Path) -> None:
     objects.delete("a/d")
     create = ["write", "link", "sync a/b", "sync a", "sync ."]
     assert objects.steps == [*create, "write", "rename", "sync a", "sync .", "write", "link", "sync a", "sync .", "sync a"]
+
+
+def test_what_is_reported_was_synced(objects: LocalObjects, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel is asked to sync the file itself and every folder that leads to it, for a create and for a replace."""
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def recording(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    for put in (objects.create, objects.replace):
+        synced.clear()
+        put("a/b/c", b"data")
+        assert synced == [path.stat().st_ino for path in (root / "a/b/c", root / "a/b", root / "a", root)]
+    synced.clear()
+    objects.delete("a/b/c")
+    assert synced == [(root / "a/b").stat().st_ino]
