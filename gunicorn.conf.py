@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from service.config import Config
 from service.tokens import ensure_write_token
 
 RUN_DIR = "_PLUMBLINE_RUN_DIR"
+PREFIX = "plumbline-run."
 WELCOME = """\
 Plumbline listens on http://{address}
   train    curl -s http://{address}/train -H 'Content-Type: application/json'{token} \\
@@ -26,13 +29,35 @@ Plumbline listens on http://{address}
 
 
 def make_run_dir() -> Path:
-    """A directory of this server's own, in memory where there is some: metric files and heartbeats need not outlive it."""
+    """A directory of this server's own, in memory where there is some: metric files and heartbeats need not outlive it.
+
+    Its lock is held through a descriptor that every process of the server inherits, so that what a killed server left
+    is told from what is in use: by a server whose processes this one cannot see (another container), or by workers that
+    have yet to notice that their master is gone.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - a directory with mode 0700 is made in it
     base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    for left in base.glob("plumbline-*-*"):  # of servers that were killed
-        if not Path("/proc", left.name.split("-")[1]).exists():
+    for left in base.glob(PREFIX + "*"):
+        if (lock := lock_directory(left)) is not None:
             shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"plumbline-{os.getpid()}-", dir=base))
+            os.close(lock)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        if lock_directory(made) is not None and made.exists():  # else another server that starts now took it for left over
+            return made
+
+
+def lock_directory(path: Path) -> int | None:
+    """A descriptor that holds the lock of a directory of ours; None when it is held already, gone or not ours."""
+    descriptor = None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
 
 
 settings = Config.from_environ(os.environ)
@@ -60,7 +85,7 @@ control_socket_disable = True
 dirty_apps = [f"service.training.trainer:Trainer:{settings.trainers}"]
 dirty_workers = settings.trainers
 dirty_timeout = 86_400  # bounds only the hand-over of a job, which takes a millisecond; a training runs as long as it runs
-dirty_graceful_timeout = settings.graceful_seconds
+dirty_graceful_timeout = max(1, settings.graceful_seconds - 2)  # the pool must end its trainer before the master ends the pool
 logconfig_dict = logs.settings(settings.log_level)
 
 
@@ -82,6 +107,12 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - the hook's signature
 def post_worker_init(worker: Any) -> None:
     """Let the application know when its worker is told to stop."""
     worker.wsgi.stopping = lambda: not worker.alive
+
+
+def dirty_worker_init(worker: Any) -> None:
+    """A trainer told to stop while it loaded would not notice any more."""
+    if not worker.alive:
+        sys.exit(0)
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - the hook's signature
