@@ -41,7 +41,13 @@ def create_app(config: Config, *, ring: Callable[[str], None] = ring) -> Gate:
     flask = Flask("service", static_folder=None)
     install(flask)
     flask.register_blueprint(
-        train_doors(jobs, ring, max_body_bytes=config.max_body_bytes, waiting=threading.BoundedSemaphore(config.threads - 1))
+        train_doors(
+            jobs,
+            ring,
+            max_body_bytes=config.max_body_bytes,
+            waiting=threading.BoundedSemaphore(config.threads - 1),
+            draining=draining,
+        )
     )
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(operations_doors(store, registry, openapi.description(), draining=draining, writable=writable))

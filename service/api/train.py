@@ -18,12 +18,15 @@ DEFAULT_WAIT = 10.0
 LONGEST_WAIT = 60.0
 
 
-def train_doors(jobs: Jobs, ring: Callable[[str], None], *, max_body_bytes: int, waiting: threading.Semaphore) -> Blueprint:
-    """Doors for training; `waiting` bounds how many requests of this worker wait for the trainer at one time."""
+def train_doors(
+    jobs: Jobs, ring: Callable[[str], None], *, max_body_bytes: int, waiting: threading.Semaphore, draining: Callable[[], bool]
+) -> Blueprint:
+    """Doors for training; `waiting` bounds how many requests of this worker wait for the trainer, and none does while it is `draining`."""
     doors = Blueprint("train", __name__)
 
     @doors.post("/train")
     def train() -> Response:
+        options = options_from_query(request.args.to_dict(flat=False))
         with jobs.receiving() as (job_id, file):
             size = 0
             while chunk := request.stream.read(CHUNK):
@@ -31,10 +34,9 @@ def train_doors(jobs: Jobs, ring: Callable[[str], None], *, max_body_bytes: int,
                 if size > max_body_bytes:
                     raise TooLarge(f"the body is larger than {max_body_bytes} bytes, the limit that PLUMBLINE_MAX_BODY_BYTES sets")
                 file.write(chunk)
-        options = options_from_query(request.args.to_dict(flat=False))
         jobs.submit(job_id, Submission(request.mimetype, options, request.environ[WHO], request.environ[ID]))
         ring(job_id)
-        return to_response(_outcome(jobs, job_id, preferred_wait(request.headers.get("Prefer", "")), waiting))
+        return to_response(_outcome(jobs, job_id, preferred_wait(request.headers.get("Prefer", "")), waiting, until=draining))
 
     @doors.get("/jobs/<job_id>")
     def job(job_id: str) -> Response:
@@ -43,12 +45,12 @@ def train_doors(jobs: Jobs, ring: Callable[[str], None], *, max_body_bytes: int,
     return doors
 
 
-def _outcome(jobs: Jobs, job_id: str, seconds: float, waiting: threading.Semaphore) -> Answer:
+def _outcome(jobs: Jobs, job_id: str, seconds: float, waiting: threading.Semaphore, *, until: Callable[[], bool]) -> Answer:
     """The finished job's answer, or 202 when it takes longer than the client or this worker will wait."""
     # The last free thread of a worker never waits: predictions and health checks keep it.
     may_wait = seconds > 0 and waiting.acquire(blocking=False)
     try:
-        record = jobs.wait(job_id, seconds) if may_wait else jobs.record(job_id)
+        record = jobs.wait(job_id, seconds, until=until) if may_wait else jobs.record(job_id)
     finally:
         if may_wait:
             waiting.release()

@@ -1,16 +1,19 @@
 """Jobs: work that outlives its request. The truth is on disk, so that any worker can answer for it and any process may die.
 
 A job's record stands in the store; its request waits in the spool until it is finished:
-`ID.body` the request body, `ID.queued` what was asked, renamed to `ID.running-PID` by the one trainer that takes it.
+`ID.body` the request body, `ID.queued` what was asked, renamed to `ID.running` by the one trainer that takes it.
+That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
+so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone, and fails it.
 States: queued -> running -> succeeded | failed.
 """
 
+import fcntl
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +42,7 @@ class Jobs:
 
     def __init__(self, store: ModelStore, spool: Path, *, limit: int) -> None:
         self._store, self._spool, self._limit = store, spool, limit
+        self._held: dict[str, int] = {}  # the locked files of the jobs this process runs
         spool.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -77,13 +81,18 @@ class Jobs:
 
     def take(self, job_id: str) -> Submission | None:
         """Make a queued job this process's own and running; None when another process has it."""
-        taken = self._spool / f"{job_id}.running-{os.getpid()}"
-        try:
-            (self._spool / f"{job_id}.queued").rename(taken)
-        except FileNotFoundError:
+        queued, running = self._spool / f"{job_id}.queued", self._running(job_id)
+        held = _lock(queued)
+        if held is None:
             return None
+        try:
+            queued.rename(running)  # fails when another process took the job, finished it and let go between our two steps
+        except FileNotFoundError:
+            os.close(held)
+            return None
+        self._held[job_id] = held
         self._update(job_id, state="running", started=_now())
-        return Submission(**json.loads(taken.read_text("utf-8")))
+        return Submission(**json.loads(running.read_text("utf-8")))
 
     def succeed(self, job_id: str, result: dict[str, Any]) -> None:
         """Finish a job with its result."""
@@ -98,13 +107,10 @@ class Jobs:
 
     def recover(self) -> list[str]:
         """Fail the jobs whose process is gone and return the ids of those still queued, oldest first."""
-        for job_id, state, path in self._waiting():
-            pid = int(state.removeprefix("running-")) if state.startswith("running-") else None
-            if pid is not None and (pid == os.getpid() or not Path(f"/proc/{pid}").exists()):
-                path.rename(path.with_suffix(f".running-{os.getpid()}"))
-                self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
-        queued = [(path.stat().st_mtime_ns, job_id) for job_id, state, path in self._waiting() if state == "queued"]
-        return [job_id for _, job_id in sorted(queued)]
+        for job_id, state, _ in self._waiting():
+            if state == "running":
+                self._fail_if_lost(job_id)
+        return [job_id for _, job_id in sorted((age, job_id) for job_id, state, age in self._waiting() if state == "queued")]
 
     def record(self, job_id: str) -> dict[str, Any]:
         """The record of a job.
@@ -113,15 +119,17 @@ class Jobs:
             UnknownJob
         """
         try:
-            return self._store.job(job_id)
+            record = self._store.job(job_id)
+            lost = record["state"] not in FINISHED and self._fail_if_lost(job_id)
+            return self._store.job(job_id) if lost else record
         except NotFound as error:
             raise UnknownJob("there is no such job; finished jobs are kept in the store they ran in") from error
 
-    def wait(self, job_id: str, seconds: float) -> dict[str, Any]:
-        """The record once the job is finished, or as it is after `seconds`."""
+    def wait(self, job_id: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """The record once the job is finished, or as it is after `seconds` or when `until` is true."""
         deadline = time.monotonic() + seconds
         pause = 0.001
-        while (record := self.record(job_id))["state"] not in FINISHED and time.monotonic() < deadline:
+        while (record := self.record(job_id))["state"] not in FINISHED and time.monotonic() < deadline and not until():
             time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
             pause = min(pause * 1.2, 0.05)
         return record
@@ -131,13 +139,56 @@ class Jobs:
 
     def _finish(self, job_id: str, **changes: Any) -> None:
         self._update(job_id, finished=_now(), **changes)
-        (self._spool / f"{job_id}.running-{os.getpid()}").unlink(missing_ok=True)
-        self.body(job_id).unlink(missing_ok=True)
+        self._forget(job_id)
 
-    def _waiting(self) -> list[tuple[str, str, Path]]:
-        """(id, state, file) of every job that is queued or running."""
-        parts = ((path, path.name.partition(".")) for path in self._spool.iterdir())
-        return [(name, state, path) for path, (name, _, state) in parts if state == "queued" or state.startswith("running-")]
+    def _forget(self, job_id: str) -> None:
+        """Remove the request of a finished job, and let go of it."""
+        self.body(job_id).unlink(missing_ok=True)
+        self._running(job_id).unlink(missing_ok=True)
+        if job_id in self._held:
+            os.close(self._held.pop(job_id))
+
+    def _fail_if_lost(self, job_id: str) -> bool:
+        """Fail a running job whose process is gone; returns whether it was."""
+        held = _lock(self._running(job_id))
+        if held is None:
+            return False
+        try:
+            # Its process may have ended after the job did, or the job while we came for the lock.
+            if self._store.job(job_id)["state"] in FINISHED:
+                self._forget(job_id)
+            else:
+                self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
+        finally:
+            os.close(held)
+        return True
+
+    def _running(self, job_id: str) -> Path:
+        return self._spool / f"{job_id}.running"
+
+    def _waiting(self) -> list[tuple[str, str, int]]:
+        """(id, state, time it was queued) of every job that is queued or running."""
+        found = []
+        for path in self._spool.iterdir():
+            job_id, _, state = path.name.partition(".")
+            if state in ("queued", "running"):
+                with suppress(FileNotFoundError):  # it has gone on meanwhile
+                    found.append((job_id, state, path.stat().st_mtime_ns))
+        return found
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the lock of a file; None when there is no such file or another descriptor holds it."""
+    try:
+        held = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
 
 
 def _now() -> str:
