@@ -46,8 +46,11 @@ class Document:
         self.members = {name: document[name] for name in document}
         if len(self.members) < len(document):
             raise Unreadable("a member of the JSON object stands twice")
+        if any(isinstance(value, simdjson.Object) and len(set(value)) < len(value) for value in self.members.values()):
+            raise Unreadable("a name stands twice in a member of the JSON object")
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
-        # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted.
+        # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
+        # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
         self._shallow = body.count(b"[") == sum(map(_brackets, self.members.values()))
 
     def options(self, *data: str) -> dict[str, Any]:
@@ -80,12 +83,18 @@ class Document:
 
     def named_matrix(self, name: str, columns: Sequence[str]) -> Matrix:
         """Member `name`, a list of objects by column name, as a matrix [n, len(columns)]; other columns are ignored."""
-        return _named_matrix(plain(self.members[name]), columns, path=name)
+        value = self.members[name]
+        rows = plain(value)
+        if isinstance(value, simdjson.Array):
+            twice = [i for i, view in enumerate(value) if isinstance(view, simdjson.Object) and len(view) > len(rows[i])]
+            if twice:
+                raise Invalid({f"{name}[{index}]": ["names a column twice"] for index in twice})
+        return _named_matrix(rows, columns, path=name)
 
     def column_names(self, name: str) -> list[str]:
         """The column names in member `name`: an object of columns, or the first of a list of objects."""
         value = self.members[name]
-        first = value[0] if isinstance(value, simdjson.Array) else value
+        first = value[0] if isinstance(value, simdjson.Array) and len(value) else value
         if not isinstance(first, simdjson.Object):
             raise Invalid({name: ["must be an object of columns by name"]})
         return list(first.keys())
@@ -173,6 +182,8 @@ def _careful_matrix(value: Any, *, path: str, columns: int | None) -> Matrix:
     for index, row in enumerate(value):
         if not isinstance(row, list):
             faults[f"{path}[{index}]"] = ["must be a list of numbers like the other rows"]
+        elif not row and not width:
+            faults[f"{path}[{index}]"] = ["has no numbers"]
         elif len(row) != (width := len(row) if width is None else width):
             faults[f"{path}[{index}]"] = [f"has {len(row)} numbers where {width} are expected"]
         else:
