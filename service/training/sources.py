@@ -88,7 +88,7 @@ class CsvSource:
         check_shape(0, len(names), max_rows=self._limits.rows, max_columns=self._limits.columns)
         seen = 0
         try:
-            scan = pl.scan_csv(self._path, schema_overrides=dict.fromkeys(names, pl.Float64), ignore_errors=True)
+            scan = pl.scan_csv(self._path, schema_overrides=dict.fromkeys(names, pl.Float64), ignore_errors=True, glob=False)
             for frame in scan.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                 rows = frame.to_numpy(order="c")
                 _check_csv_rows(rows, names, first_row=seen)
@@ -127,6 +127,8 @@ def choose_columns(names: list[str], options: TrainOptions, *, where: str) -> Sc
     if not options.target:
         raise Invalid({"target": ["is missing: name the target column"]})
     features = options.features or tuple(name for name in names if name not in options.target)
+    if not features:
+        raise Invalid({"features": [f"are missing: {where} has no column beside the target"]})
     wanted = [*features, *options.target]
     faults = {name: [f"is not a column of {where}"] for name in wanted if name not in names}
     faults |= {name: [f"stands twice in {where}"] for name in wanted if names.count(name) > 1}
