@@ -3,6 +3,7 @@
 A setting is a field of `Config`; its variable is `PLUMBLINE_` and the field's name. Nothing else reads the environment.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +14,6 @@ from typing import Any
 from service.errors import BadSetting
 
 PREFIX = "PLUMBLINE_"
-LOOPBACK = ("127.", "localhost", "[::1]")
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -127,7 +127,15 @@ class Config:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
-        return self.host.startswith(LOOPBACK)
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone: `localhost` or a loopback address, never another name that merely looks like one."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 def variable(setting: Field[Any]) -> str:

@@ -6,15 +6,15 @@ What is not known to be a read is a write, so a route that is added and forgotte
 import hashlib
 import hmac
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from service import metrics
+from service.config import is_loopback
 from service.errors import Forbidden, Unauthorized
 
 OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
 READING_POSTS = frozenset({"/predict"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL_NAMES = frozenset({"localhost", "::1"})
 
 
 class Guard:
@@ -50,17 +50,17 @@ class Guard:
 
 def _check_local(host: str, origin: str | None) -> None:
     """Without tokens only this machine may ask, and no web page of another origin through a browser on it."""
-    if not _is_local(f"//{host}"):
+    if not is_loopback(_split(f"//{host}").hostname or ""):
         metrics.REJECTED.labels("host").inc()
         raise Forbidden("without a write token only requests to localhost are answered: set PLUMBLINE_WRITE_TOKEN to open the service")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _split(origin).netloc != host:
         metrics.REJECTED.labels("origin").inc()
         raise Forbidden("a page of another origin may not use this service without a token")
 
 
-def _is_local(address: str) -> bool:
+def _split(address: str) -> SplitResult:
+    """The parts of an address; none when it is not one."""
     try:
-        name = urlsplit(address).hostname or ""
+        return urlsplit(address)
     except ValueError:
-        return False
-    return name in LOCAL_NAMES or name.startswith("127.")
+        return urlsplit("")
