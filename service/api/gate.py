@@ -107,7 +107,7 @@ def read_body(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
         if len(body) < int(length):
             raise Unreadable("the body ended before its Content-Length")
         return body
-    if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", ""):
+    if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
         return b""
     body = environ["wsgi.input"].read(max_body_bytes + 1)
     if len(body) > max_body_bytes:
