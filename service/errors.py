@@ -1,4 +1,4 @@
-"""The errors of the service, one small tree; the HTTP status of each stands in `service.api.problems` and nowhere else.
+"""The errors of the service, one small tree; the HTTP status of each stands in `service.api.answers` and nowhere else.
 
 PlumblineError
 ├── BadSetting            a setting cannot be used
