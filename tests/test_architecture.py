@@ -147,7 +147,7 @@ def test_the_drawn_tree_is_the_tree(module: object) -> None:
     drawn: dict[str, str] = {}
     above: list[str] = []
     for line in (module.__doc__ or "").splitlines():
-        if found := re.match(r"([│├└─ ]+)(\w+) |()(\w+)$", line):
+        if found := re.match(r"([│├└─ ]+)(\w+)(?: |$)|()(\w+)$", line):
             depth, name = len(found[1] or "") // 4, found[2] or found[4]
             above[depth:] = [name]
             drawn[name] = above[depth - 1] if depth else "Exception"
