@@ -80,7 +80,8 @@ class CsvSource:
 
     def __init__(self, path: Path, options: TrainOptions, limits: Limits) -> None:
         self._path, self._limits = path, limits
-        self.schema = choose_columns(_header(path), options, where="the header line")
+        self._columns = _header(path)
+        self.schema = choose_columns(self._columns, options, where="the header line")
 
     def batches(self) -> Iterator[Batch]:
         """Batches in file order, read and parsed in bounded memory."""
@@ -88,8 +89,13 @@ class CsvSource:
         check_shape(0, len(names), max_rows=self._limits.rows, max_columns=self._limits.columns)
         seen = 0
         try:
-            scan = pl.scan_csv(self._path, schema_overrides=dict.fromkeys(names, pl.Float64), ignore_errors=True, glob=False)
-            for frame in scan.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            # By place, not by name: polars and the standard library do not read every quoted name alike.
+            kinds = {str(place): pl.Float64 if name in names else pl.String for place, name in enumerate(self._columns)}
+            places = [str(self._columns.index(name)) for name in names]
+            scan = pl.scan_csv(
+                self._path, has_header=False, skip_lines=1, schema=kinds, ignore_errors=True, glob=False, raise_if_empty=False
+            )
+            for frame in scan.select(places).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                 rows = frame.to_numpy(order="c")
                 _check_csv_rows(rows, names, first_row=seen)
                 seen += len(rows)
