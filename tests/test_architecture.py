@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "service.app": {"model_store", "service.regression", "service.ground", "service.training", "service.serving", "service.api"},
     "service.cli": {"model_store", "service.ground", "service.training"},
     "service.__main__": {"service.cli"},
+    "service.worker": {"service.ground"},
     "gunicorn.conf": {"service.ground"},
 }
 MATHEMATICS = {"numpy", "scipy", "torch", "safetensors"}
