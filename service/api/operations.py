@@ -1,6 +1,7 @@
 """What operators ask: is it alive, is it ready, how is it doing, and what can it do."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from flask import Blueprint, Response, redirect, request, send_from_directory
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 from swagger_ui_bundle import swagger_ui_path
 from werkzeug.wrappers import Response as BaseResponse
 
+from model_store.errors import NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
 from service.api.answers import HEADERS, Answer, json_answer
@@ -66,11 +68,24 @@ def readiness(store: ModelStore, registry: Registry, *, draining: bool, writable
         return _not_ready({"worker": "is stopping"})
     if not writable:
         return _not_ready({"store": "cannot be written; check its directory's owner, mode and free space"})
-    if store.models() and not any(registry.live_versions()):
-        registry.warm()
+    try:
         if not any(registry.live_versions()):
+            registry.warm()
+        if not any(registry.live_versions()) and any(_has_live(store, model) for model in store.models()):
             return _not_ready(registry.failures() or {"models": "none has a live version that can be loaded"})
+    except StoreError as error:
+        return _not_ready({"store": str(error)})
     return json_answer({"status": "ready"} | ({"reasons": failures} if failures else {}))
+
+
+def _has_live(store: ModelStore, model: str) -> bool:
+    """Whether a model has a live version to serve; one whose record is damaged has."""
+    try:
+        return store.alias(model, LIVE).version is not None
+    except NotFound:
+        return False
+    except StoreError:
+        return True
 
 
 def _not_ready(reasons: Mapping[str, str]) -> Answer:
@@ -86,8 +101,8 @@ class LiveModels(Collector):
     def collect(self) -> Iterator[Metric]:
         """One sample per model."""
         info = GaugeMetricFamily("plumbline_model_info", "The live version of each model; always 1.", labels=["model", "version", "device"])
-        for model in self._store.models():
-            version = self._store.aliases(model).get(LIVE)
-            if version is not None:
-                info.add_metric([model, str(version), str(self._registry.device)], 1)
+        with suppress(StoreError):  # a damaged model or a failing store must not hide the other metrics
+            for model in self._store.models():
+                with suppress(StoreError):
+                    info.add_metric([model, str(self._store.alias(model, LIVE).version), str(self._registry.device)], 1)
         yield info
