@@ -181,10 +181,11 @@ class Registry:
             loaded.predict(np.zeros((1, module.linear.in_features)))
         except NotFound:
             raise
-        except StoreError as error:
+        except Exception as error:  # a version made elsewhere may fail in any way, and the one before must go on
             metrics.LOADS.labels("failed").inc()
             log.exception("a version cannot be loaded", extra={"model": model, "version": version})
-            raise NotReady(str(error)) from error
+            why = str(error) if isinstance(error, StoreError) else f"version {version} of model {model} cannot be used: see the log"
+            raise NotReady(why) from error
         metrics.LOADS.labels("loaded").inc()
         metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
         log.info("loaded", extra={"model": model, "version": version, "device": str(self.device)})
