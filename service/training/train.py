@@ -38,7 +38,7 @@ def train(store: ModelStore, source: Source, options: TrainOptions, *, progress:
     if factor.n == 0:
         raise Invalid({"instances": ["has no rows to train on"]})
     fit = solve(factor)
-    if not np.isfinite(fit.coefficients).all():
+    if not all(np.isfinite(part).all() for part in (fit.coefficients, fit.rss, fit.tss)):
         raise Contradiction("the data are too large for float64: scale the columns and train again")
     return publish(store, schema, fit, options, who=who)
 
