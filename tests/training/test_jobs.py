@@ -142,7 +142,7 @@ def test_the_queue_is_bounded(jobs: Jobs, store: ModelStore) -> None:
     """As many jobs wait or run as allowed, and one more is refused until one of them is finished."""
     ids = [queue(jobs) for _ in range(4)]
     jobs.take(ids[0])
-    with pytest.raises(QueueFull, match="4 trainings wait already.*PLUMBLINE_MAX_QUEUED_TRAININGS"):
+    with pytest.raises(QueueFull, match=r"4 trainings wait already.*PLUMBLINE_MAX_QUEUED_TRAININGS"):
         queue(jobs)
     run_job(jobs, store, Limits(10, 10), ids[1])
 
@@ -153,13 +153,20 @@ def test_the_queue_is_bounded(jobs: Jobs, store: ModelStore) -> None:
 
 def test_a_request_that_breaks_off_leaves_nothing(jobs: Jobs, tmp_path: Path) -> None:
     """A body that is refused or cut off while it is received is removed, and no job was made."""
-    with pytest.raises(Invalid), jobs.receiving() as (job_id, file):
-        file.write(b"half")
-        raise Invalid({})
+    seen: list[str] = []
+
+    def receive() -> None:
+        with jobs.receiving() as (job_id, file):
+            seen.append(job_id)
+            file.write(b"half")
+            raise Invalid({})
+
+    with pytest.raises(Invalid):
+        receive()
 
     assert spooled(tmp_path) == []
     with pytest.raises(UnknownJob):
-        jobs.record(job_id)
+        jobs.record(seen[0])
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100])
