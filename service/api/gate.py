@@ -9,8 +9,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from gunicorn.http.errors import ParseException
 
 from service import metrics
 from service.api.answers import Answer, problem_of
@@ -24,6 +26,7 @@ HotDoor = Callable[[bytes, "WSGIEnvironment"], Answer]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
 UNKNOWN = "unknown"
+PART = 1 << 20
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
 log = logging.getLogger("plumbline.request")
@@ -73,7 +76,7 @@ class Gate:
         if door is None:
             return self._rest(environ, begin)
         environ[ROUTE] = path
-        return respond(door(read_body(environ, self._max_body_bytes), environ), method, begin)
+        return respond(door(b"".join(body_parts(environ, self._max_body_bytes)), environ), method, begin)
 
     def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started
@@ -99,20 +102,29 @@ def check_body(environ: "WSGIEnvironment", max_body_bytes: int) -> None:
         raise UnsupportedMedia("compressed bodies are not read here: send the body without Content-Encoding")
 
 
-def read_body(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
-    """The whole body, chunked or not."""
+def body_parts(environ: "WSGIEnvironment", max_body_bytes: int) -> Iterator[bytes]:
+    """The body part by part, chunked or not, to its very end: a body cut off on the way must never pass for a smaller one.
+
+    Raises:
+        Unreadable: it ends early, or its chunks are malformed.
+        TooLarge: it comes in chunks and is larger than allowed.
+    """
     length = environ.get("CONTENT_LENGTH")
-    if length:
-        body: bytes = environ["wsgi.input"].read(int(length))
-        if len(body) < int(length):
-            raise Unreadable("the body ended before its Content-Length")
-        return body
-    if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        return b""
-    body = environ["wsgi.input"].read(max_body_bytes + 1)
-    if len(body) > max_body_bytes:
+    chunked = not length and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    left = int(length) if length else max_body_bytes + 1 if chunked else 0
+    while left:
+        try:
+            part: bytes = environ["wsgi.input"].read(min(left, PART))
+        except (OSError, ParseException) as error:
+            raise Unreadable("the body ended before its last chunk, or its chunks are malformed") from error
+        if not part:
+            break
+        left -= len(part)
+        yield part
+    if left and length:
+        raise Unreadable("the body ended before its Content-Length")
+    if not left and chunked:
         raise _too_large(max_body_bytes)
-    return body
 
 
 def respond(answer: Answer, method: str, start_response: "StartResponse") -> list[bytes]:

@@ -8,12 +8,10 @@ from flask import Blueprint, Response, request
 
 from service.api.answers import Answer, json_answer, problem_of_job
 from service.api.flask_answers import to_response
-from service.api.gate import ID, WHO
-from service.errors import TooLarge
+from service.api.gate import ID, WHO, body_parts
 from service.training.jobs import FINISHED, Jobs, Submission
 from service.training.options import options_from_query
 
-CHUNK = 1 << 20
 DEFAULT_WAIT = 10.0
 LONGEST_WAIT = 60.0
 
@@ -28,12 +26,7 @@ def train_doors(
     def train() -> Response:
         options = options_from_query(request.args.to_dict(flat=False))
         with jobs.receiving() as (job_id, file):
-            size = 0
-            while chunk := request.stream.read(CHUNK):
-                size += len(chunk)
-                if size > max_body_bytes:
-                    raise TooLarge(f"the body is larger than {max_body_bytes} bytes, the limit that PLUMBLINE_MAX_BODY_BYTES sets")
-                file.write(chunk)
+            file.writelines(body_parts(request.environ, max_body_bytes))
         jobs.submit(job_id, Submission(request.mimetype, options, request.environ[WHO], request.environ[ID]))
         ring(job_id)
         return to_response(_outcome(jobs, job_id, preferred_wait(request.headers.get("Prefer", "")), waiting, until=draining))
