@@ -72,7 +72,7 @@ os.environ["TMPDIR"] = tempfile.tempdir = str(run_dir)
 bind = [settings.bind]
 proc_name = f"plumbline-{settings.port}-{os.getpid()}"
 wsgi_app = "service.app:wsgi()"
-worker_class = "gthread"
+worker_class = "service.worker.Worker"
 workers = settings.workers
 threads = settings.threads
 worker_tmp_dir = str(run_dir)
@@ -88,9 +88,12 @@ dirty_timeout = 86_400  # bounds only the hand-over of a job, which takes a mill
 dirty_graceful_timeout = max(1, settings.graceful_seconds - 2)  # the pool must end its trainer before the master ends the pool
 logconfig_dict = logs.settings(settings.log_level)
 
+master: list[Any] = []
 
-def on_starting(server: Any) -> None:  # noqa: ARG001 - the hook's signature
+
+def on_starting(server: Any) -> None:
     """Before anything listens: the write token, where one is needed and none is set."""
+    master.append(server)
     path = ensure_write_token(settings)
     if path is not None:
         os.environ["PLUMBLINE_WRITE_TOKEN_FILE"] = str(path)
@@ -107,6 +110,12 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - the hook's signature
 def post_worker_init(worker: Any) -> None:
     """Let the application know when its worker is told to stop."""
     worker.wsgi.stopping = lambda: not worker.alive
+
+
+def on_dirty_starting(pool: Any) -> None:  # noqa: ARG001 - the hook's signature
+    """The trainer inherits the listening socket; kept open, it would take in connections that nobody accepts any more."""
+    for listener in master[0].LISTENERS:
+        listener.sock.close()
 
 
 def dirty_worker_init(worker: Any) -> None:
