@@ -22,11 +22,13 @@ from service.config import Config
 from service.regression.model import choose_device
 from service.serving.registry import Registry
 from service.training.jobs import Jobs
-from service.training.trainer import ring
 
 
-def create_app(config: Config, *, ring: Callable[[str], None] = ring) -> Gate:
-    """The WSGI application of one worker; `ring` wakes the trainer for a job. Touches the device: only after the fork."""
+def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> Gate:
+    """The WSGI application of one worker; `ring`, by default the trainer's bell, is called with each new job.
+
+    Touches the device: only after the fork.
+    """
 
     def draining() -> bool:
         return gate.stopping()
@@ -43,7 +45,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] = ring) -> Gate:
     flask.register_blueprint(
         train_doors(
             jobs,
-            ring,
+            ring or jobs.ring,
             max_body_bytes=config.max_body_bytes,
             waiting=threading.BoundedSemaphore(config.threads - 1),
             draining=draining,

@@ -4,9 +4,11 @@ A job's record stands in the store; its request waits in the spool until it is f
 `ID.body` the request body, `ID.queued` what was asked, renamed to `ID.running` by the one trainer that takes it.
 That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
 so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone, and fails it.
+`bell` is a named pipe through which whoever queues a job wakes a trainer.
 States: queued -> running -> succeeded | failed.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -19,10 +21,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_store.errors import NotFound
+from model_store.errors import NotFound, StoreFull
 from model_store.store import ModelStore
+from service import metrics
 from service.errors import PlumblineError, QueueFull, UnknownJob
 
+BELL = "bell"
 FINISHED = ("succeeded", "failed")
 LOST = "the trainer process ended while the job ran; nothing was published unless the model says so: send the request again"
 
@@ -57,7 +61,7 @@ class Jobs:
         job_id = uuid.uuid4().hex
         body = self.body(job_id)
         try:
-            with body.open("xb") as file:
+            with _space_left(), body.open("xb") as file:
                 yield job_id, file
                 file.flush()
                 os.fsync(file.fileno())
@@ -71,9 +75,25 @@ class Jobs:
         self._store.put_job(job_id, record)
         waiting = self._spool / f"{job_id}.queued"
         temporary = waiting.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(submission)), "utf-8")
-        temporary.rename(waiting)
+        with _space_left():
+            temporary.write_text(json.dumps(asdict(submission)), "utf-8")
+            temporary.rename(waiting)
         return record
+
+    def ring(self, _job_id: str) -> None:
+        """Wake a trainer, if one listens; never waits for it."""
+        with suppress(OSError):  # none listens, or it was rung so often that the pipe is full
+            bell = os.open(self._spool / BELL, os.O_WRONLY | os.O_NONBLOCK)
+            try:
+                os.write(bell, b"!")
+            finally:
+                os.close(bell)
+
+    def listen(self) -> int:
+        """A descriptor that becomes readable when `ring` is called."""
+        with suppress(FileExistsError):
+            os.mkfifo(self._spool / BELL, 0o600)
+        return os.open(self._spool / BELL, os.O_RDWR | os.O_NONBLOCK)  # open for writing too, so that it never ends
 
     def body(self, job_id: str) -> Path:
         """Where a job's request body is."""
@@ -158,6 +178,7 @@ class Jobs:
             if self._store.job(job_id)["state"] in FINISHED:
                 self._forget(job_id)
             else:
+                metrics.TRAININGS.labels("failed").inc()
                 self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
         finally:
             os.close(held)
@@ -189,6 +210,17 @@ def _lock(path: Path) -> int | None:
         os.close(held)
         return None
     return held
+
+
+@contextmanager
+def _space_left() -> Iterator[None]:
+    """Say in the store's words that the spool, which lies in it, is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull("no space is left in the store for the request: free some, or delete versions, then try again") from error
+        raise
 
 
 def _now() -> str:
