@@ -1,0 +1,1 @@
+"""Tests of running services: under load, under signals, and scraped."""
