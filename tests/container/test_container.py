@@ -175,7 +175,7 @@ def test_the_build_argument_chooses_the_build_of_torch(build: str, cuda: bool, t
     report = tmp_path / "report.json"
     file = ROOT / "deploy" / f"torch-{build}.txt"
     options = ["--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
-    done = sh(ROOT / ".venv/bin/python", "-m", "pip", "install", "--no-compile", "--no-deps", "-r", file, *options, timeout=300)
+    done = sh(sys.executable, "-m", "pip", "install", "--no-compile", "--no-deps", "-r", file, *options, timeout=300)
 
     assert done.returncode == 0, done.stderr
     (chosen,) = json.loads(report.read_text())["install"]
