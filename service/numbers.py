@@ -42,12 +42,12 @@ class Document:
             raise Unreadable("the body is not valid JSON in UTF-8, or holds a number beyond the range of float64") from error
         if not isinstance(document, simdjson.Object):
             raise Unreadable("the body must be a JSON object")
+        _check_names(document)
         # Members are taken one by one: simdjson's `items` and `values` would turn whole matrices into Python lists.
         self.members = {name: document[name] for name in document}
-        if len(self.members) < len(document):
-            raise Unreadable("a member of the JSON object stands twice")
-        if any(isinstance(value, simdjson.Object) and len(set(value)) < len(value) for value in self.members.values()):
-            raise Unreadable("a name stands twice in a member of the JSON object")
+        for value in self.members.values():
+            if isinstance(value, simdjson.Object):
+                _check_names(value)
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
         # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
         # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
@@ -119,6 +119,15 @@ class Document:
     def _vector(self, value: Any, *, path: str) -> Vector:
         vector = _buffer(value) if self._shallow and isinstance(value, simdjson.Array) else None
         return _careful_vector(plain(value), path=path) if vector is None or len(vector) != len(value) else vector
+
+
+def _check_names(members: simdjson.Object) -> None:
+    """Refuse names by which a member would not be found, or another one would."""
+    names = list(members)
+    if len(set(names)) < len(names):
+        raise Unreadable("a name stands twice in the JSON object or in one of its members")
+    if "\0" in "".join(names):  # simdjson looks a name up only as far as its first NUL
+        raise Unreadable("a name in the JSON object holds a NUL character")
 
 
 def plain(value: Any) -> Any:
