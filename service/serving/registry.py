@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model_store.errors import NotFound, StoreError
+from model_store.errors import InvalidName, NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import Invalid, NotReady
@@ -128,7 +128,7 @@ class Registry:
             newest = self._store.alias(model, alias)
             seq = newest.seq
             version, failure = self._newest_loadable(model, alias, newest.version or 0)  # 0 is never a version
-        except NotFound:
+        except (NotFound, InvalidName):
             raise
         except StoreError as error:
             version, failure, seq = None, str(error), (pointer.seq if pointer else 0) + 1
