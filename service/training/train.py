@@ -32,12 +32,13 @@ def train(store: ModelStore, source: Source, options: TrainOptions, *, progress:
     """
     schema = source.schema
     factor = Factor(len(schema.terms), len(schema.targets), intercept=schema.intercept)
-    for batch in source.batches():
-        factor.add(batch.x, batch.y)
-        progress(factor.n)
-    if factor.n == 0:
-        raise Invalid({"instances": ["has no rows to train on"]})
-    fit = solve(factor)
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves float64 is told below
+        for batch in source.batches():
+            factor.add(batch.x, batch.y)
+            progress(factor.n)
+        if factor.n == 0:
+            raise Invalid({"instances": ["has no rows to train on"]})
+        fit = solve(factor)
     if not all(np.isfinite(part).all() for part in (fit.coefficients, fit.rss, fit.tss)):
         raise Contradiction("the data are too large for float64: scale the columns and train again")
     return publish(store, schema, fit, options, who=who)
