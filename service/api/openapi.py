@@ -25,6 +25,7 @@ TEXTS = {
     404: "No such model, version, alias or job.",
     413: "Over a size limit, which the detail names.",
     415: "A media type that is not read here.",
+    409: "The data contradict what can be trained; the detail says what to do.",
     422: "Readable but not valid; `errors` names each field.",
     429: "Too many trainings wait.",
     503: "Not ready.",
@@ -56,7 +57,7 @@ def _query(name: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": {"type": kind, **more}, "description": text}
 
 
-LOOK = (200, *READ, 404, 422)
+LOOK = (200, *READ, 404, 422, 503)
 JOB = _path("job_id", "job id")
 MODEL = _path("model", "model name")
 PAGE = (
@@ -78,10 +79,10 @@ TRAIN_BODY = {
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 OPERATIONS = (
     Operation("post", "/train", "Fit rows exactly and publish a version.", schemas.VersionSchema,
-              (201, 202, *READ, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*CSV_OPTIONS, PREFER)),
+              (201, 202, *READ, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*CSV_OPTIONS, PREFER)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
-    Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, (200, *READ, 404), parameters=(JOB,)),
-    Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422), parameters=PAGE),
+    Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, LOOK, parameters=(JOB,)),
+    Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),
     Operation("get", "/models/{model}", "One model as it is served.", schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
     Operation("get", "/models/{model}/versions", "Versions of a model.", schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),
     Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", schemas.VersionSchema, LOOK,

@@ -1,0 +1,288 @@
+"""`/openapi.json` is the truth: every status it documents is produced, no other appears, and answers keep to their schemas."""
+
+import re
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from werkzeug.test import Client, TestResponse
+
+from model_store.store import ModelStore
+from service.api import openapi
+from service.app import create_app
+from service.config import Config
+from service.training.jobs import Jobs
+from service.training.runner import run_job
+from service.training.sources import Limits
+
+TOKEN = "correct-horse-battery"
+LINE: dict[str, Any] = {"model": "line", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
+HUGE: dict[str, Any] = LINE | {"targets": [1e300, 3e300, 6e300]}
+ONE: dict[str, Any] = {"model": "line", "instances": [[10]]}
+Condition = Callable[["House"], None]
+
+
+class House:
+    """An application over a store with the model `line`, in whatever condition a row of the table needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.answer = self.client().post("/train", json=LINE)
+        assert self.answer.status_code == 201
+        (self.job_id,) = ModelStore.open(root).jobs()
+
+    def client(self, *, trainer: bool = True, **given: str) -> Client:
+        """The application with these settings."""
+        config = Config.from_environ({"PLUMBLINE_STORE": str(self.root)} | {f"PLUMBLINE_{name}": text for name, text in given.items()})
+        store = ModelStore.open(config.store)
+        jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
+        limits = Limits(config.max_rows, config.max_columns)
+        return Client(create_app(config, ring=lambda job_id: run_job(jobs, store, limits, job_id) if trainer else None))
+
+    def break_weights(self) -> None:
+        """Damage the only version."""
+        for blob in (self.root / "blobs" / "sha256").iterdir():
+            blob.write_bytes(b"damaged")
+
+    def break_storage(self, *folders: str) -> None:
+        """Make folders of the store something that storage cannot read or write."""
+        for folder in folders:
+            (self.root / folder).rename(self.root / f"{folder}-before")
+            (self.root / folder).write_bytes(b"")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes: what a disk without space is to the store."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "store")
+
+
+def asks(
+    method: str, path: str, request: dict[str, Any] | None = None, *, trainer: bool = True, **given: str
+) -> Callable[[House], TestResponse]:
+    """One request to a house with these settings."""
+
+    def ask(house: House) -> TestResponse:
+        return house.client(trainer=trainer, **given).open(path.replace("{job}", house.job_id), method=method, **(request or {}))
+
+    return ask
+
+
+def unavailable(
+    method: str, path: str, request: dict[str, Any] | None = None, folders: tuple[str, ...] = ("models",)
+) -> Callable[[House], TestResponse]:
+    """One request after the storage failed."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client()
+        house.break_storage(*folders)
+        return client.open(path.replace("{job}", house.job_id), method=method, **(request or {}))
+
+    return ask
+
+
+def damaged(method: str, path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
+    """One request when the only version cannot be loaded."""
+
+    def ask(house: House) -> TestResponse:
+        house.break_weights()
+        return house.client().open(path, method=method, **(request or {}))
+
+    return ask
+
+
+def queue_full(house: House) -> TestResponse:
+    """A training when one waits already and no more may."""
+    client = house.client(trainer=False, MAX_QUEUED_TRAININGS="1")
+    client.post("/train", json=LINE, headers={"Prefer": "respond-async"})
+    return client.post("/train", json=LINE)
+
+
+def store_full(house: House) -> TestResponse:
+    """A training whose body finds no space."""
+    client = house.client()
+    with files_of_at_most(50):
+        return client.post("/train", json=LINE)
+
+
+def guarded(method: str, path: str, request: dict[str, Any] | None = None) -> dict[int, Callable[[House], TestResponse]]:
+    """401 and 403 of an operation that needs a token."""
+    tokens = {"WRITE_TOKEN": TOKEN, "READ_TOKEN": f"{TOKEN}-read"}
+    wrong = (request or {}) | {"headers": {"Authorization": "Bearer wrong"}}
+    return {401: asks(method, path, request, **tokens), 403: asks(method, path, wrong, **tokens)}
+
+
+def bodies(path: str) -> dict[int, Callable[[House], TestResponse]]:
+    """400, 413, 415 and 422 of an operation with a body."""
+    return {
+        400: asks("POST", path, {"data": b"{", "content_type": "application/json"}),
+        413: asks("POST", path, {"data": b"{     }", "content_type": "application/json"}, MAX_BODY_BYTES="2"),
+        415: asks("POST", path, {"data": b"{}", "content_type": "text/plain"}),
+        422: asks("POST", path, {"json": ONE | {"instances": [["x"]]}}),
+    }
+
+
+VERSION = "/models/line/versions/1"
+TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
+    ("post", "/train"): {
+        201: asks("POST", "/train", {"json": LINE}),
+        202: asks("POST", "/train", {"json": LINE, "headers": {"Prefer": "respond-async"}}, trainer=False),
+        **guarded("POST", "/train", {"json": LINE}),
+        **bodies("/train"),
+        409: asks("POST", "/train", {"json": HUGE}),
+        429: queue_full,
+        503: unavailable("POST", "/train", {"json": LINE}, ("blobs",)),
+        507: store_full,
+    },
+    ("post", "/predict"): {
+        200: asks("POST", "/predict", {"json": ONE}),
+        **guarded("POST", "/predict", {"json": ONE}),
+        404: asks("POST", "/predict", {"json": ONE | {"model": "none"}}),
+        **bodies("/predict"),
+        503: damaged("POST", "/predict", {"json": ONE}),
+    },
+    ("get", "/jobs/{job_id}"): {
+        200: asks("GET", "/jobs/{job}"),
+        **guarded("GET", "/jobs/{job}"),
+        404: asks("GET", "/jobs/none"),
+        422: asks("GET", "/jobs/no%20id"),
+        503: unavailable("GET", "/jobs/{job}", folders=("jobs",)),
+    },
+    ("get", "/models"): {
+        200: asks("GET", "/models"),
+        **guarded("GET", "/models"),
+        422: asks("GET", "/models?limit=0"),
+        503: unavailable("GET", "/models"),
+    },
+    ("get", "/models/{model}"): {
+        200: asks("GET", "/models/line"),
+        **guarded("GET", "/models/line"),
+        404: asks("GET", "/models/none"),
+        422: asks("GET", "/models/no%20name"),
+        503: unavailable("GET", "/models/line"),
+    },
+    ("get", "/models/{model}/versions"): {
+        200: asks("GET", "/models/line/versions"),
+        **guarded("GET", "/models/line/versions"),
+        404: asks("GET", "/models/none/versions"),
+        422: asks("GET", "/models/line/versions?limit=x"),
+        503: unavailable("GET", "/models/line/versions"),
+    },
+    ("get", "/models/{model}/versions/{version}"): {
+        200: asks("GET", VERSION),
+        **guarded("GET", VERSION),
+        404: asks("GET", "/models/line/versions/2"),
+        422: asks("GET", "/models/line/versions/no%20alias"),
+        503: unavailable("GET", VERSION),
+    },
+    ("get", "/livez"): {200: asks("GET", "/livez")},
+    ("get", "/readyz"): {200: asks("GET", "/readyz"), 503: damaged("GET", "/readyz")},
+    ("get", "/metrics"): {200: asks("GET", "/metrics")},
+}
+ROWS = [(method, path, status) for (method, path), statuses in TABLE.items() for status in statuses]
+
+
+def documented() -> dict[tuple[str, str], dict[int, Any]]:
+    """Every operation of the description with its answers by status."""
+    return {
+        (method, path): {int(status): answer for status, answer in operation["responses"].items()}
+        for path, operations in openapi.description()["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+def test_the_table_and_the_description_agree() -> None:
+    """Each documented status has its row here, and each row is documented."""
+    assert {operation: set(rows) for operation, rows in TABLE.items()} == {
+        operation: set(answers) for operation, answers in documented().items()
+    }
+
+
+def test_every_route_is_documented(config: Config) -> None:
+    """What Flask routes and the description lists are the same operations; the page and its assets aside."""
+    gate: Any = create_app(config)
+    routed = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in gate._rest.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+
+    assert routed - set(documented()) == {("get", "/"), ("get", "/docs"), ("get", "/docs/{asset}"), ("get", "/openapi.json")}
+    assert set(documented()) <= routed
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ROWS)
+def test_each_documented_status_is_produced(house: House, method: str, path: str, status: int) -> None:
+    """The request of each row gives exactly that status, in the media type and with the members that are documented."""
+    answer = TABLE[method, path][status](house)
+    content = documented()[method, path][status].get("content", {})
+
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype in content
+    if answer.mimetype == "application/problem+json":
+        assert answer.json is not None
+        assert {"title", "status", "detail"} <= set(answer.json) <= {"title", "status", "detail", "errors"}
+        assert answer.json["status"] == status
+    if status in (429, 503):
+        assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_store_that_fills_while_it_publishes_is_507(house: House) -> None:
+    """Where the request found space and the version does not, the training ends as a full store, and the model is as it was."""
+    client = house.client()
+    wide = {"model": "line", "instances": [[1] * 300, [2] * 300], "targets": [1, 2]}
+    with files_of_at_most(2300):
+        answer = client.post("/train", json=wide)
+
+    assert answer.status_code == 507, answer.text
+    assert client.get("/models/line/versions").json == {"model": "line", "versions": ["1"], "after": None}
+
+
+def test_the_description_is_served(client: Client) -> None:
+    """What `/openapi.json` answers is the description."""
+    assert client.get("/openapi.json").json == openapi.description()
+
+
+CHECKS = [status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
+DOCUMENT = openapi.description()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """The application that generated requests go to."""
+    return House(tmp_path_factory.mktemp("generated") / "store").client(MAX_QUEUED_TRAININGS="100000", MAX_ROWS="1000")
+
+
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@schema.parametrize()
+@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+def test_generated_requests_get_documented_answers(case: Any, many: Client) -> None:
+    """Whatever the description lets a client send, the answer has a documented status, media type and schema."""
+    gate = many.application
+    response = case.call(app=gate, base_url="http://localhost")
+
+    assert response.status_code < 500 or response.status_code == 503
+    case.validate_response(response, checks=CHECKS)
