@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-@pytest.fixture
-def small_files() -> Iterator[int]:
-    """No file may grow past 4096 bytes."""
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """Within the block no file may grow past `size` bytes; around it, one that takes the tests' own output may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield 4096
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -99,12 +102,14 @@ def test_a_full_disk_is_reported_and_survived(small_disk: Path) -> None:
     assert store.publish("m", blobs={"state_dict": b"other"}, document={}).version == 2
 
 
-def test_a_limit_on_files_is_a_full_store(store: ModelStore, root: Path, small_files: int) -> None:
+def test_a_limit_on_files_is_a_full_store(store: ModelStore, root: Path) -> None:
     """A write stopped part-way by the kernel raises StoreFull, leaves nothing half-written, and smaller ones still work."""
-    with pytest.raises(StoreFull):
-        store.publish("m", blobs={"state_dict": bytes(2 * small_files)}, document={})
+    with small_files(4096), pytest.raises(StoreFull):
+        store.publish("m", blobs={"state_dict": bytes(8192)}, document={})
     assert (list((root / "tmp").iterdir()), store.models()) == ([], [])
-    assert store.publish("m", blobs={"state_dict": bytes(small_files)}, document={}).version == 1
+    with small_files(4096):
+        published = store.publish("m", blobs={"state_dict": bytes(4096)}, document={})
+    assert published.version == 1
 
 
 def test_a_directory_without_rights_is_reported_at_the_start(locked_folder: Path) -> None:
