@@ -18,10 +18,6 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-def _text(value: str) -> str:
-    return value
-
-
 def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 65536):
