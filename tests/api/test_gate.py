@@ -1,5 +1,6 @@
 """What every request passes: its id, its limits, its rights, its metrics and its log line, whatever answers it."""
 
+import io
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -120,6 +121,24 @@ def test_a_body_that_ends_early_is_refused(client: Client) -> None:
     answer = raw(client, environ)
 
     assert (answer.status_code, answer.json and answer.json["detail"]) == (400, "the body ended before its Content-Length")
+
+
+@pytest.mark.parametrize("path", ["/predict", "/train"])
+def test_a_body_that_breaks_off_is_refused(client: Client, path: str) -> None:
+    """A connection that ends in the middle of a chunked body is no shorter body, at either kind of door."""
+
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise ConnectionResetError
+
+    environ = EnvironBuilder(path, method="POST", content_type="application/json").get_environ()
+    environ |= {"wsgi.input": Broken(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    environ.pop("CONTENT_LENGTH", None)
+    answer = raw(client, environ)
+
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert "ended before its last chunk" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1.5", "1 1"])

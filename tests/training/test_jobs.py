@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -230,6 +231,21 @@ def test_waiting_ends_when_the_job_does_or_time_is_up(jobs: Jobs, store: ModelSt
         run_job(jobs, store, Limits(10, 10), job_id)
         assert waiting.result()["state"] == "succeeded"
     assert jobs.wait(job_id, 0)["state"] == "succeeded"
+
+
+def test_a_ring_wakes_who_listens_and_waits_for_nobody(jobs: Jobs) -> None:
+    """Ringing without a listener, or more often than anybody hears, does nothing and never waits; a listener hears the first ring."""
+    jobs.ring("before anybody listens")
+    bell = jobs.listen()
+    again = jobs.listen()
+    try:
+        assert select.select([bell], [], [], 0)[0] == []
+        for _ in range(100_000):
+            jobs.ring("more than a pipe holds")
+        assert select.select([bell], [], [], 0)[0] == [bell]
+    finally:
+        os.close(bell)
+        os.close(again)
 
 
 def test_an_unknown_job_is_told_as_such(jobs: Jobs) -> None:
