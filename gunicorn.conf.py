@@ -86,6 +86,7 @@ dirty_apps = [f"service.training.trainer:Trainer:{settings.trainers}"]
 dirty_workers = settings.trainers
 dirty_timeout = 86_400  # bounds only the hand-over of a job, which takes a millisecond; a training runs as long as it runs
 dirty_graceful_timeout = max(1, settings.graceful_seconds - 2)  # the pool must end its trainer before the master ends the pool
+logger_class = "service.logs.ServerLogger"
 logconfig_dict = logs.settings(settings.log_level)
 
 master: list[Any] = []

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import orjson
+from gunicorn.glogging import Logger
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -29,6 +30,12 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
+    """Gunicorn's logger without its access log, which would be put together for every request and go nowhere: the gate logs requests."""
+
+    access_log_enabled = False
 
 
 def settings(level: str) -> dict[str, Any]:
