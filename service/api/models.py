@@ -8,7 +8,7 @@ from model_store.store import ModelStore
 from service.api.answers import json_answer
 from service.api.flask_answers import query, to_response
 from service.api.schemas import PageSchema
-from service.errors import NotReady
+from service.errors import Invalid, NotReady
 from service.serving.registry import LIVE, Loaded, Registry
 from service.training.document import version_document
 
@@ -69,7 +69,13 @@ def summary_of(store: ModelStore, model: str) -> dict[str, Any]:
 
 
 def page_of(names: list[str], page: dict[str, Any]) -> tuple[list[str], str | None]:
-    """The names of one page, which starts behind `after`, and the `after` of the next page."""
-    start = names.index(page["after"]) + 1 if page["after"] in names else 0
+    """The names of one page, which starts behind `after`, and the `after` of the next page.
+
+    Raises:
+        Invalid: `after` is no name of the list.
+    """
+    if page["after"] is not None and page["after"] not in names:
+        raise Invalid({"after": ["is not in this list, or no more: begin again without it"]})
+    start = names.index(page["after"]) + 1 if page["after"] is not None else 0
     chosen = names[start : start + page["limit"]]
     return chosen, chosen[-1] if start + page["limit"] < len(names) else None

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +28,8 @@ from service.errors import PlumblineError, QueueFull, UnknownJob
 
 BELL = "bell"
 FINISHED = ("succeeded", "failed")
+SUBMITTED_WITHIN = timedelta(seconds=10)  # from a job's record to its request in the spool: a millisecond, with room for a stall
+RECEIVED_WITHIN_SECONDS = 24 * 3600.0  # no upload takes longer
 LOST = "the trainer process ended while the job ran; nothing was published unless the model says so: send the request again"
 
 
@@ -72,12 +74,12 @@ class Jobs:
     def submit(self, job_id: str, submission: Submission) -> dict[str, Any]:
         """Queue a job whose body has been received; returns its record."""
         record = {"id": job_id, "state": "queued", "created": _now(), "request_id": submission.request_id}
-        self._store.put_job(job_id, record)
         waiting = self._spool / f"{job_id}.queued"
         temporary = waiting.with_suffix(".new")
         with _space_left():
             temporary.write_text(json.dumps(asdict(submission)), "utf-8")
-            temporary.rename(waiting)
+        self._store.put_job(job_id, record)
+        temporary.rename(waiting)
         return record
 
     def ring(self, _job_id: str) -> None:
@@ -127,6 +129,7 @@ class Jobs:
 
     def recover(self) -> list[str]:
         """Fail the jobs whose process is gone and return the ids of those still queued, oldest first."""
+        self._sweep()
         for job_id, state, _ in self._waiting():
             if state == "running":
                 self._fail_if_lost(job_id)
@@ -140,7 +143,7 @@ class Jobs:
         """
         try:
             record = self._store.job(job_id)
-            lost = record["state"] not in FINISHED and self._fail_if_lost(job_id)
+            lost = record["state"] not in FINISHED and (self._fail_if_lost(job_id) or self._never_came(job_id))
             return self._store.job(job_id) if lost else record
         except NotFound as error:
             raise UnknownJob("there is no such job; finished jobs are kept in the store they ran in") from error
@@ -183,6 +186,25 @@ class Jobs:
         finally:
             os.close(held)
         return True
+
+    def _never_came(self, job_id: str) -> bool:
+        """Fail a job that has long had no request in the spool: its submission broke off; returns whether it did."""
+        if any((self._spool / f"{job_id}.{state}").exists() for state in ("queued", "running")):
+            return False
+        if datetime.now(UTC) - datetime.fromisoformat(self._store.job(job_id)["created"]) < SUBMITTED_WITHIN:
+            return False
+        if self._store.job(job_id)["state"] not in FINISHED:  # a job is recorded as finished before its files go
+            self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
+        return True
+
+    def _sweep(self) -> None:
+        """Remove bodies whose submission broke off long ago."""
+        waiting = {job_id for job_id, _, _ in self._waiting()}
+        for path in self._spool.iterdir():
+            with suppress(FileNotFoundError):
+                old = time.time() - path.stat().st_mtime > RECEIVED_WITHIN_SECONDS
+                if path.suffix in (".body", ".new") and path.stem not in waiting and old:
+                    path.unlink()
 
     def _running(self, job_id: str) -> Path:
         return self._spool / f"{job_id}.running"

@@ -213,3 +213,10 @@ def test_the_page_works_without_a_network(client: Client) -> None:
     assert sources
     for source in sources:
         assert client.get(source if source.startswith("/") else f"/{source}", buffered=True).status_code == 200
+
+
+def test_a_page_behind_an_unknown_name_is_refused(client: Client) -> None:
+    """A cursor that names nothing is an error, never the first page again."""
+    answer = client.get("/models?after=nothing")
+
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["after"])

@@ -43,8 +43,13 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 @pytest.fixture
-def jobs(store: ModelStore, tmp_path: Path) -> Jobs:
-    return Jobs(store, tmp_path / "store" / "spool", limit=4)
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "spool"
+
+
+@pytest.fixture
+def jobs(store: ModelStore, spool: Path) -> Jobs:
+    return Jobs(store, spool, limit=4)
 
 
 def queue(jobs: Jobs, body: bytes = LINE, media_type: str = JSON, **more: Any) -> str:
@@ -253,3 +258,28 @@ def test_an_unknown_job_is_told_as_such(jobs: Jobs) -> None:
     for look in (jobs.record, lambda job_id: jobs.wait(job_id, 1)):
         with pytest.raises(UnknownJob, match="there is no such job"):
             look("0" * 32)
+
+
+def test_a_submission_that_broke_off_is_reported_lost(jobs: Jobs, store: ModelStore, spool: Path) -> None:
+    """A job whose record came but whose request never reached the spool fails, instead of waiting for ever."""
+    with jobs.receiving() as (job_id, file):
+        file.write(b"{}")
+    jobs.submit(job_id, Submission("application/json"))
+    (spool / f"{job_id}.queued").unlink()
+    fresh = jobs.record(job_id)
+    store.put_job(job_id, store.job(job_id) | {"created": "2020-01-01T00:00:00.000Z"})
+    old = jobs.record(job_id)
+
+    assert (fresh["state"], old["state"], old["error"]["kind"]) == ("queued", "failed", "JobLost")
+
+
+def test_bodies_nobody_submitted_are_removed(jobs: Jobs, spool: Path) -> None:
+    """An upload whose process died before it could submit leaves nothing behind for long."""
+    with jobs.receiving() as (abandoned, file):
+        file.write(b"{}")
+    with jobs.receiving() as (fresh, file):
+        file.write(b"{}")
+    os.utime(spool / f"{abandoned}.body", (0, 0))
+    jobs.recover()
+
+    assert {path.name for path in spool.iterdir() if path.suffix == ".body"} == {f"{fresh}.body"}
