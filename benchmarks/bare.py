@@ -4,6 +4,7 @@ from flask import Flask, Response, request
 
 app = Flask(__name__)
 ANSWER = b'{"model":"default","version":"1","predictions":[152.133484162896]}'
+app.is_quick = lambda method, _path: method == b"POST"  # type: ignore[attr-defined]  # as the service's predictions are
 
 
 @app.post("/answer")

@@ -4,8 +4,10 @@ Nothing a client sends is logged but the path's route, the status and the reques
 """
 
 import logging
+import os
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,9 +21,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        seconds, fraction = divmod(record.created, 1)
         line: dict[str, Any] = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(fraction * 1000):03d}Z",
+            "time": _time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -30,6 +31,21 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+def request_line(**fields: Any) -> None:
+    """Log one request. Written without the logging module, which costs as much as the prediction that is logged."""
+    line = {"time": _time(time.time()), "level": "info", "logger": "plumbline.request", "message": "request", **fields}
+    os.write(sys.stderr.fileno(), orjson.dumps(line) + b"\n")
+
+
+def _time(seconds: float) -> str:
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints

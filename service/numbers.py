@@ -150,7 +150,7 @@ def _buffer(array: simdjson.Array) -> Vector | None:
         flat = np.frombuffer(array.as_buffer(of_type="d")).copy() if len(array) else np.zeros(0)
     except (TypeError, ValueError):
         return None
-    return flat if len(flat) == 0 or max(flat.max(), -flat.min()) < EXACT else None
+    return flat if np.abs(flat).max(initial=0.0) < EXACT else None
 
 
 def _fast_matrix(array: simdjson.Array, columns: int | None) -> Matrix | None:

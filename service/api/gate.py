@@ -6,9 +6,9 @@ and Flask for everything else. Both raise the same errors and both are wrapped b
 
 import http
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from service import metrics
 from service.api.answers import Answer, problem_of
 from service.api.guard import Guard
 from service.errors import TooLarge, Unreadable, UnsupportedMedia
+from service.logs import request_line
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,6 +27,7 @@ HotDoor = Callable[[bytes, "WSGIEnvironment"], Answer]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
 UNKNOWN = "unknown"
+QUICK = frozenset({"/livez"})
 PART = 1 << 20
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
@@ -43,6 +45,10 @@ class Gate:
     def __init__(self, guard: Guard, hot: Mapping[str, HotDoor], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
         self._guard, self._hot, self._rest, self._max_body_bytes = guard, hot, rest, max_body_bytes
         self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+
+    def is_quick(self, method: bytes, path: bytes) -> bool:
+        """Whether a request with a short body is answered within milliseconds, so that it need not go to a thread."""
+        return path.decode("latin-1") in (self._hot if method == b"POST" else QUICK)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -86,9 +92,8 @@ class Gate:
             counted = self._counted[key] = metrics.REQUESTS.labels(*key), metrics.REQUEST_SECONDS.labels(route)
         counted[0].inc()
         counted[1].observe(seconds)
-        log.info(
-            "request", extra={"request_id": request_id, "method": key[0], "route": route, "status": status, "ms": round(seconds * 1e3, 3)}
-        )
+        if log.isEnabledFor(logging.INFO):
+            request_line(request_id=request_id, method=key[0], route=route, status=status, ms=round(seconds * 1e3, 3))
 
 
 def check_body(environ: "WSGIEnvironment", max_body_bytes: int) -> None:
@@ -143,4 +148,4 @@ def _too_large(max_body_bytes: int) -> TooLarge:
 def _request_id(environ: "WSGIEnvironment") -> str:
     """The client's own request id when it is harmless, else a new one."""
     sent = environ.get("HTTP_X_REQUEST_ID", "")
-    return sent if REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+    return sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()

@@ -1,5 +1,6 @@
 """`POST /predict`: rows in, predictions out. One function serves the hot door and Flask alike."""
 
+from functools import lru_cache
 from typing import Any
 
 from service import metrics
@@ -12,6 +13,7 @@ from service.serving.registry import LIVE, Registry
 from service.validation import validated
 
 DATA = ("instances", "columns")
+SCHEMA = PredictSchema()
 
 
 class PredictDoor:
@@ -19,7 +21,6 @@ class PredictDoor:
 
     def __init__(self, registry: Registry, *, max_rows: int, max_columns: int) -> None:
         self._registry, self._max_rows, self._max_columns = registry, max_rows, max_columns
-        self._schema = PredictSchema()
         self._counted: dict[str, Any] = {}
 
     def __call__(self, body: bytes, media_type: str) -> Answer:
@@ -31,7 +32,9 @@ class PredictDoor:
         if media_type.partition(";")[0].strip().lower() not in (JSON, ""):
             raise UnsupportedMedia("prediction requests must be application/json; say so in Content-Type")
         document = Document(body)
-        asked = validated(self._schema, document.options(*DATA))
+        options = tuple(document.options(*DATA).items())
+        # Most clients ask for the same again and again. Only text can be remembered; anything else is refused anyway.
+        asked = (_remembered if all(type(value) is str for _, value in options) else _asked)(options)
         loaded = self._registry.get(asked["model"], version=asked["version"], alias=asked["alias"] or LIVE)
         x = rows_of(document, loaded.schema)
         check_shape(len(x), x.shape[1], max_rows=self._max_rows, max_columns=self._max_columns)
@@ -45,6 +48,15 @@ class PredictDoor:
         if counted is None:
             counted = self._counted[model] = metrics.ROWS_PREDICTED.labels(model)
         counted.inc(rows)
+
+
+def _asked(options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The validated options of a request; what is refused is not remembered."""
+    asked: dict[str, Any] = validated(SCHEMA, dict(options))
+    return asked
+
+
+_remembered = lru_cache(maxsize=256)(_asked)
 
 
 def rows_of(document: Document, schema: Schema) -> Matrix:

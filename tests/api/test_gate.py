@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -328,8 +329,13 @@ def _wrong_places() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("method", "path", "request_of"), list(_wrong_places()))
 @pytest.mark.usefixtures("line")
-def test_no_error_repeats_the_payload(
-    client: Client, caplog: pytest.LogCaptureFixture, method: str, path: str, request_of: dict[str, Any]
+def test_no_error_repeats_the_payload(  # noqa: PLR0917 - fixtures and the cases
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    method: str,
+    path: str,
+    request_of: dict[str, Any],
 ) -> None:
     """Neither the answer to a wrong request, nor a log line, nor a metric holds any of what was sent."""
     with caplog.at_level(logging.DEBUG):
@@ -339,23 +345,39 @@ def test_no_error_repeats_the_payload(
     assert answer.content_type == "application/problem+json"
     assert MARKER not in answer.text + str(answer.headers)
     assert [record for record in caplog.records if MARKER in str(vars(record))] == []
+    assert MARKER not in capfd.readouterr().err
     assert MARKER not in client.get("/metrics").text
 
 
 @pytest.mark.usefixtures("line")
-def test_the_log_line_of_a_request(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_line_of_a_request(client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     """One line per request: its id, method, route, status and milliseconds, and nothing that was sent."""
     with caplog.at_level(logging.INFO, logger="plumbline.request"):
         client.post(
             "/predict", json={"model": "line", "instances": [[77123]]}, headers={"X-Request-Id": "r-1", "Authorization": f"Bearer {TOKEN}"}
         )
 
-    (record,) = [record for record in caplog.records if record.name == "plumbline.request"]
-    told = {name: vars(record)[name] for name in ("request_id", "method", "route", "status")}
-    assert told == {"request_id": "r-1", "method": "POST", "route": "/predict", "status": 200}
-    assert vars(record)["ms"] > 0
-    assert "77123" not in str(vars(record))
-    assert TOKEN not in str(vars(record))
+    (text,) = [line for line in capfd.readouterr().err.splitlines() if '"plumbline.request"' in line]
+    line = json.loads(text)
+    assert line.pop("ms") > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {
+        "level": "info",
+        "logger": "plumbline.request",
+        "message": "request",
+        "request_id": "r-1",
+        "method": "POST",
+        "route": "/predict",
+        "status": 200,
+    }
+
+
+def test_requests_are_not_logged_above_info(client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """The log level silences the lines of requests too."""
+    with caplog.at_level(logging.WARNING, logger="plumbline.request"):
+        client.get("/livez")
+
+    assert "plumbline.request" not in capfd.readouterr().err
 
 
 def test_an_unforeseen_error_tells_only_its_id(caplog: pytest.LogCaptureFixture) -> None:
