@@ -46,6 +46,17 @@ class Rows:
     def part(self, start: int, stop: int) -> "Rows":
         return Rows(self.X[start:stop], self.Y[start:stop], None if self.roots is None else self.roots[start:stop])
 
+    def sample(self, most: int) -> "Rows":
+        """At most about ``most`` rows, evenly spread."""
+        step = 1 + (len(self) - 1) // most
+        return Rows(self.X[::step], self.Y[::step], None if self.roots is None else self.roots[::step])
+
+    def magnitude(self) -> Array:
+        """The largest magnitude in each column."""
+        if self.roots is not None:
+            return np.abs(self.values()).max(axis=1, initial=0.0)
+        return np.concatenate([[1.0], *(np.maximum(A.max(axis=0), -A.min(axis=0)) for A in (self.X, self.Y))])
+
     def write(self, out: Array, *, factors: Array) -> None:
         """Write the columns into ``out`` [columns, k], times a power of two each: one rounding per weighted value, none otherwise."""
         p = self.X.shape[1]

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from service.regression.double_double import DoubleDouble, add, exact, zeros
+
 BITS = 22
 HALF = 1 << (BITS - 1)
 
@@ -79,3 +81,32 @@ def shift(planes: Mapping[int, Integers], exponents: Integers) -> Planes:
         for jump in np.unique(whole).tolist():
             total.add(level + jump, np.where(whole == jump, moved, 0), bound=1 << (2 * BITS))
     return total.planes()
+
+
+def signs(planes: Mapping[int, Integers]) -> Integers:
+    """The sign of each diagonal entry, -1, 0 or 1: that of its highest digit that is not zero."""
+    result = np.zeros(len(next(iter(planes.values()))) if planes else 0, dtype=np.int64)
+    for level in sorted(planes):
+        digit = planes[level].diagonal()
+        result = np.where(digit != 0, np.sign(digit), result)
+    return result
+
+
+def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble, Integers]:
+    """The symmetric matrix in double-double, G_ij / 2^(e_i + e_j), and the exponents e that bring its diagonal between 2^-3 and 2^3.
+
+    ``planes`` are canonical and in units of 2^(tops_i + tops_j). Each entry is rounded once or twice at 2^-104 of itself. A column
+    whose diagonal is zero keeps the exponent of its top.
+    """
+    q = len(tops)
+    exponents = np.zeros(q, dtype=np.int64)
+    for level in sorted(planes):
+        digit = planes[level].diagonal()
+        exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
+    unit = -(exponents[:, None] + exponents[None, :])
+    lower = zeros(q, q)
+    for level in sorted({-(-level // 2) for level in planes}, reverse=True):  # two levels at once: 44 bits, exact in float64
+        pair = sum(float(1 << BITS) ** (at - 2 * level + 1) * planes[at] for at in (2 * level, 2 * level - 1) if at in planes)
+        lower = add(lower, exact(np.ldexp(pair, unit + BITS * (2 * level - 1))))
+    strict = tuple(np.tril(part, -1).T for part in lower)
+    return DoubleDouble(np.tril(lower.hi) + strict[0], np.tril(lower.lo) + strict[1]), exponents + tops
