@@ -101,6 +101,10 @@ class Moments:
         """The Gram of [1 X Y] in double-double over 2^(e_i + e_j), and e: see `limbs.scaled`."""
         return limbs.scaled(self._planes, self._tops)
 
+    def planes(self) -> tuple[Planes, Integers]:
+        """The exact digits, in units of 2^(tops_i + tops_j), and the tops: to be read, not changed."""
+        return self._planes, self._tops
+
     def entry(self, i: int, j: int) -> Fraction:
         """The exact sum of column i times column j of [1 X Y]."""
         i, j = max(i, j), min(i, j)

@@ -1,0 +1,172 @@
+"""Least squares from moments alone, exact to the last digit that the data determine.
+
+Invariant: coefficients come from elementwise double-double arithmetic in a fixed order, are refined against the exact normal equations,
+and are rounded once; BLAS may speed the way there but leaves no trace in them.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import lapack
+
+from service.regression import triangular
+from service.regression.double_double import DoubleDouble, add, divide, exact, matmul, multiply, scale, subtract, zeros
+from service.regression.limbs import Integers
+from service.regression.moments import Moments
+from service.regression.normal_equations import Equations, ExactEquations, equations
+from service.regression.products import Array
+
+_ELEMENTWISE = 300  # columns up to which the factor itself is computed in double-double (half a second)
+_CONTRACTION = 2.0**-8  # of the error by one step with a float64 factor; if it would be less, the factor must be double-double
+_CONVERGED = 2.0**-100  # of a coefficient
+_NEGLIGIBLE = 2.0**-130  # of the largest scaled coefficient: a zero that arithmetic did not quite reach
+_STEPS = 40
+_PERFECT = 2.0**-96  # residuals below this share of the targets' squares are the rounding of the targets themselves
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients of ``P`` design columns (the intercept first where there is one) for ``t`` targets, and what inference needs.
+
+    coefficients [P, t]: 0 for aliased columns. aliased: the columns that are combinations of columns before them, and were left out.
+    condition: of the design, each column scaled to length 1. digits: how many significant digits of the coefficients survive if each value
+    of the data is uncertain in its last bit, at most 15. rss, tss [t]: sums of squares of residuals, and of targets about their mean (about 0
+    without an intercept). A perfect fit has an rss of exactly 0. factor [P, P]: W with W W' = (X'X)^-1, rows and columns of aliased columns
+    zero. n: rows; weight: the sum of their weights. means [P]: of the design columns.
+    """
+
+    coefficients: Array
+    aliased: tuple[int, ...]
+    condition: float
+    digits: float
+    rss: Array
+    tss: Array
+    n: int
+    weight: float
+    intercept: bool
+    means: Array
+    estimates: DoubleDouble
+    factor: DoubleDouble
+
+    @property
+    def rank(self) -> int:
+        return len(self.coefficients) - len(self.aliased)
+
+    @property
+    def dof(self) -> int:
+        """Rows in excess of independent columns."""
+        return max(0, self.n - self.rank)
+
+
+def solve(moments: Moments, *, intercept: bool = True, penalty: float = 0.0) -> Fit:
+    """The least-squares fit, or with ``penalty`` >= 0 the ridge fit that minimises rss + penalty * |b|^2 (never of the intercept).
+
+    Always returns a fit: dependent columns are left out and named, and `advice` says what is wrong with it.
+    """
+    system = equations(moments, intercept=intercept, penalty=penalty)
+    factor = _by_blas(system) if len(system.exponents) > _ELEMENTWISE else None
+    kept, inverse, condition = _by_elements(system) if factor is None else factor
+    exactly = ExactEquations(system)
+    b = _refined(exactly, kept, inverse, shape=system.cross.shape)
+    return _fit(system, b, exactly.rss(b).hi, kept=kept, inverse=inverse, condition=condition)
+
+
+def in_basis(fit: Fit, T: DoubleDouble) -> Fit:
+    """``fit`` in the basis in which design row x reads x T^-1: coefficients T b and factor T W, formed in double-double.
+
+    T [P, P] is, for a polynomial in t = (x - m) / h, the matrix whose column k holds the coefficients of t^k in powers of x. Sums of squares,
+    condition and aliased columns stay those of the design; ``means`` have no meaning in another basis and become nan.
+    """
+    estimates = matmul(T, fit.estimates)
+    return replace(
+        fit,
+        estimates=estimates,
+        coefficients=estimates.hi + estimates.lo,
+        factor=matmul(T, fit.factor),
+        means=np.full_like(fit.means, np.nan),
+    )
+
+
+def advice(fit: Fit, names: list[str]) -> list[str]:
+    """What a reader of ``fit`` must know, each with what to do about it; ``names`` [P] are those of the design columns."""
+    found = []
+    if fit.aliased:
+        listed = ", ".join(names[j] for j in fit.aliased)
+        found.append(f"Left out as combinations of the columns before them: {listed}. Remove them, or collect rows in which they differ.")
+    if fit.dof == 0:
+        found.append(f"{fit.n} rows determine {fit.rank} coefficients with none to spare: errors cannot be estimated. Add rows.")
+    elif not fit.rss.all():
+        found.append("The fit is perfect to the last digit of the targets: errors are zero. Check whether a column was computed from them.")
+    if fit.digits < 6:
+        found.append(f"The data determine only {fit.digits:.0f} digits of the coefficients (condition {fit.condition:.1e}): centre or drop columns.")
+    return found
+
+
+def _by_elements(system: Equations) -> tuple[Integers, DoubleDouble, float]:
+    """The independent columns, the inverse of their factor, and its condition."""
+    R, independent = triangular.cholesky(system.gram)
+    kept = np.flatnonzero(independent)
+    R = R.at(np.ix_(kept, kept))
+    return kept, triangular.inverse(R), _condition(R.hi)
+
+
+def _by_blas(system: Equations) -> tuple[Integers, DoubleDouble, float] | None:
+    """The same in float64, all columns being independent; None where that is not sure, or not enough to refine with."""
+    upper, failed = lapack.dpotrf(system.gram.hi, lower=0, clean=1)
+    if failed:
+        return None
+    condition = _condition(upper)
+    if len(upper) * condition**2 * 2.0**-53 > _CONTRACTION:
+        return None
+    inverse, _ = lapack.dtrtri(upper, lower=0)
+    return np.arange(len(upper)), exact(inverse), condition
+
+
+def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, shape: tuple[int, int]) -> DoubleDouble:
+    """Coefficients [P, t] that solve the exact equations over the columns ``kept``, to the last bit of double-double or nearly so."""
+    b = zeros(*shape)
+    for _ in range(_STEPS):
+        rest = exactly.residual(b).at(kept)
+        if inverse.lo.any():
+            step = matmul(inverse, matmul(DoubleDouble(inverse.hi.T, inverse.lo.T), rest))
+        else:
+            step = exact(inverse.hi @ (inverse.hi.T @ rest.hi))
+        b.put(kept, add(b.at(kept), step))
+        largest = np.abs(b.hi).max(axis=0, initial=0.0)
+        if not (np.abs(step.hi) > np.maximum(_CONVERGED * np.abs(b.hi[kept]), _NEGLIGIBLE * largest)).any():
+            break
+    b.put(np.abs(b.hi) <= 4 * _NEGLIGIBLE * largest, exact(0.0))
+    return b
+
+
+def _condition(R: Array) -> float:
+    """The 2-norm condition of R with columns scaled to length 1."""
+    if not len(R):
+        return 1.0
+    values = np.linalg.svd(R / np.linalg.norm(R, axis=0), compute_uv=False)
+    return float(values[0] / values[-1])
+
+
+def _fit(system: Equations, b: DoubleDouble, rss: Array, *, kept: Integers, inverse: DoubleDouble, condition: float) -> Fit:
+    P = len(system.exponents)
+    estimates = system.unscaled(b)
+    factor = zeros(P, P)
+    factor.put(np.ix_(kept, kept), inverse)
+    tss = system.squares
+    if system.intercept and system.moments.n:
+        tss = subtract(tss, divide(multiply(system.target_ones, system.target_ones), system.weight))
+    rss, tss_hi = (np.where(part <= _PERFECT * system.squares.hi, 0.0, part) for part in (rss, tss.hi))
+    return Fit(
+        coefficients=estimates.hi + estimates.lo,
+        aliased=tuple(sorted(set(range(P)) - set(kept.tolist()))),
+        condition=condition,
+        digits=float(np.clip(np.log10(2.0**53 / condition), 0.0, 15.0)),
+        rss=np.ldexp(rss, 2 * system.target_exponents),
+        tss=np.ldexp(tss_hi, 2 * system.target_exponents),
+        n=system.moments.n,
+        weight=float(np.ldexp(system.weight.hi, 2 * system.ones_exponent)),
+        intercept=system.intercept,
+        means=np.ldexp(system.ones.hi / system.weight.hi, system.exponents - system.ones_exponent) if system.moments.n else np.zeros(P),
+        estimates=estimates,
+        factor=scale(factor, -system.exponents[:, None]),
+    )
