@@ -4,6 +4,7 @@ Invariant: ``lo`` is at most half a unit in the last place of ``hi``, and every 
 multiplications on single elements, so its bits depend on neither BLAS, nor threads, nor the shape of the array.
 """
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
@@ -51,6 +52,16 @@ def from_fractions(values: Iterable[Fraction | int]) -> DoubleDouble:
     hi = [float(value) for value in rationals]
     lo = [float(value - Fraction(head)) for value, head in zip(rationals, hi, strict=True)]
     return DoubleDouble(np.array(hi), np.array(lo))
+
+
+def from_integers(values: NDArray[np.object_], exponents: NDArray[np.int64]) -> DoubleDouble:
+    """``values * 2^exponents`` for Python integers of any length, each rounded to within 2^-104 of itself."""
+    hi, lo = np.zeros(values.shape), np.zeros(values.shape)
+    for index, value in np.ndenumerate(values):
+        spare = max(0, value.bit_length() - 200)  # keeps float() within its range
+        head = float(value >> spare)
+        hi[index], lo[index] = math.ldexp(head, spare), math.ldexp(float((value >> spare) - int(head)), spare)
+    return scale(DoubleDouble(hi, lo), exponents)
 
 
 def to_fraction(x: DoubleDouble) -> Fraction:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import lapack
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from service.regression import triangular
 from service.regression.double_double import DoubleDouble, add, divide, exact, matmul, multiply, scale, subtract, zeros
@@ -115,10 +116,10 @@ def _by_blas(system: Equations) -> tuple[Integers, DoubleDouble, float] | None:
     upper, failed = lapack.dpotrf(system.gram.hi, lower=0, clean=1)
     if failed:
         return None
-    condition = _condition(upper)
+    inverse, _ = lapack.dtrtri(upper, lower=0)
+    condition = _extreme_condition(upper, inverse)
     if len(upper) * condition**2 * 2.0**-53 > _CONTRACTION:
         return None
-    inverse, _ = lapack.dtrtri(upper, lower=0)
     return np.arange(len(upper)), exact(inverse), condition
 
 
@@ -147,11 +148,26 @@ def _condition(R: Array) -> float:
     return float(values[0] / values[-1])
 
 
+def _extreme_condition(R: Array, inverse: Array) -> float:
+    """The same within a percent, from the extreme eigenvalues alone."""
+    lengths = np.linalg.norm(R, axis=0)
+    scaled, back = R / lengths, inverse * lengths[:, None]
+    start = np.ones(len(R))
+
+    def largest(A: Array) -> float:
+        operator = LinearOperator(A.shape, matvec=lambda v: A.T @ (A @ v), dtype=np.float64)
+        return float(eigsh(operator, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0])
+
+    return float(np.sqrt(largest(scaled) * largest(back.T)))
+
+
 def _fit(system: Equations, b: DoubleDouble, rss: Array, *, kept: Integers, inverse: DoubleDouble, condition: float) -> Fit:
     P = len(system.exponents)
     estimates = system.unscaled(b)
-    factor = zeros(P, P)
-    factor.put(np.ix_(kept, kept), inverse)
+    factor = inverse
+    if len(kept) < P:
+        factor = zeros(P, P)
+        factor.put(np.ix_(kept, kept), inverse)
     tss = system.squares
     if system.intercept and system.moments.n:
         tss = subtract(tss, divide(multiply(system.target_ones, system.target_ones), system.weight))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.regression.double_double import DoubleDouble, add, exact, zeros
+from service.regression.double_double import DoubleDouble, quick_two_sum, two_sum
 
 BITS = 22
 HALF = 1 << (BITS - 1)
@@ -104,9 +104,10 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
         digit = planes[level].diagonal()
         exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
     unit = -(exponents[:, None] + exponents[None, :])
-    lower = zeros(q, q)
+    head, tail = np.zeros((q, q)), np.zeros((q, q))
     for level in sorted({-(-level // 2) for level in planes}, reverse=True):  # two levels at once: 44 bits, exact in float64
         pair = sum(float(1 << BITS) ** (at - 2 * level + 1) * planes[at] for at in (2 * level, 2 * level - 1) if at in planes)
-        lower = add(lower, exact(np.ldexp(pair, unit + BITS * (2 * level - 1))))
-    strict = tuple(np.tril(part, -1).T for part in lower)
-    return DoubleDouble(np.tril(lower.hi) + strict[0], np.tril(lower.lo) + strict[1]), exponents + tops
+        head, error = two_sum(head, np.ldexp(pair, unit + BITS * (2 * level - 1)))
+        tail += error  # never much larger than the last place of the result: the highest digit outweighs half of what follows
+    hi, lo = quick_two_sum(np.tril(head), np.tril(tail))
+    return DoubleDouble(hi + np.tril(hi, -1).T, lo + np.tril(lo, -1).T), exponents + tops

@@ -4,13 +4,12 @@ Invariant: `ExactEquations.residual` and `.rss` are rounded once, at the very en
 bit is uncertain, however ill-conditioned G is and whatever factor steps towards it.
 """
 
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.regression.double_double import DoubleDouble, add, exact, from_fractions, scale, to_fraction
+from service.regression.double_double import DoubleDouble, add, exact, from_integers, multiply, scale, subtract
 from service.regression.limbs import BITS, Integers
 from service.regression.moments import Moments
 from service.regression.products import Array
@@ -41,6 +40,12 @@ class Equations:
     weight: DoubleDouble
     ones_exponent: int
 
+    def ridge(self) -> Array:
+        """The penalties on the diagonal of the scaled Gram [P]."""
+        ridge = np.ldexp(self.penalty, -2 * self.exponents)
+        ridge[: int(self.intercept)] = 0.0
+        return ridge
+
     def unscaled(self, b: DoubleDouble) -> DoubleDouble:
         """Coefficients [P, t] in the units of the data."""
         return scale(b, self.target_exponents[None, :] - self.exponents[:, None])
@@ -51,16 +56,11 @@ def equations(moments: Moments, *, intercept: bool, penalty: float = 0.0) -> Equ
     whole, exponents = moments.scaled()
     first, split = (0 if intercept else 1), 1 + moments.features
     design, targets = slice(first, split), slice(split, None)
-    gram = whole.at((design, design))
-    if penalty:
-        ridge = np.full(split - first, penalty)
-        ridge[: int(intercept)] = 0.0
-        gram = add(gram, exact(np.diag(np.ldexp(ridge, -2 * exponents[design]))))
-    return Equations(
+    system = Equations(
         moments=moments,
         intercept=intercept,
         penalty=penalty,
-        gram=gram,
+        gram=whole.at((design, design)),
         cross=whole.at((design, targets)),
         squares=DoubleDouble(*(part.diagonal().copy() for part in whole.at((targets, targets)))),
         exponents=exponents[design],
@@ -70,6 +70,7 @@ def equations(moments: Moments, *, intercept: bool, penalty: float = 0.0) -> Equ
         weight=whole.at((0, 0)),
         ones_exponent=int(exponents[0]),
     )
+    return replace(system, gram=add(system.gram, exact(np.diag(system.ridge())))) if penalty else system
 
 
 class ExactEquations:
@@ -78,63 +79,52 @@ class ExactEquations:
     def __init__(self, system: Equations) -> None:
         planes, tops = system.moments.planes()
         first = 0 if system.intercept else 1
-        self._system = system
-        self._planes = {
-            level: np.tril(digits[first:, first:]).astype(np.float64) + np.tril(digits[first:, first:], -1).T
-            for level, digits in planes.items()
-        }
-        self._tops = tops[first:]
-        self._exponents = np.concatenate([system.exponents, system.target_exponents])
+        self._ridge = system.ridge()
+        self._lowest = min(planes, default=0)
+        self._planes = {level: _symmetric(digits[first:, first:].astype(np.float64)) for level, digits in planes.items()}
+        self._shift = tops[first:] - np.concatenate([system.exponents, system.target_exponents])
 
     def residual(self, b: DoubleDouble) -> DoubleDouble:
-        """``C - G b`` [P, t] of the scaled equations for b [P, t]."""
-        P = len(b.hi)
-        image = self._image(self._contrast(b))[:P]
-        penalty = Fraction(self._system.penalty)
-        if penalty:
-            for j in range(int(self._system.intercept), P):
-                share = penalty / Fraction(4) ** int(self._exponents[j])
-                image[j] -= [share * to_fraction(b.at((j, k))) for k in range(b.shape[1])]
-        flat = from_fractions(image.ravel())
-        return DoubleDouble(flat.hi.reshape(b.shape), flat.lo.reshape(b.shape))
+        """``C - G b`` [P, t] of the scaled equations for b [P, t]. A penalty's share is rounded at 2^-104 of itself, which moves b no more."""
+        P = len(self._ridge)
+        _, image, unit = self._image(b)
+        rest = from_integers(image[:P], self._shift[:P, None] + (unit + BITS * self._lowest))
+        return subtract(rest, multiply(exact(self._ridge[:, None]), b)) if self._ridge.any() else rest
 
     def rss(self, b: DoubleDouble) -> DoubleDouble:
         """The scaled sum of squared residuals [t] for b [P, t]; the penalty is no part of it."""
-        contrast = self._contrast(b)
-        image = self._image(contrast)
-        return from_fractions(
-            sum(to_fraction(contrast.at((i, k))) * image[i, k] for i in np.flatnonzero(contrast.hi[:, k])) for k in range(b.shape[1])
-        )
+        z, image, unit = self._image(b)
+        return from_integers((z * image).sum(axis=0), np.full(b.shape[1], 2 * unit + BITS * self._lowest))
 
-    def _contrast(self, b: DoubleDouble) -> DoubleDouble:
-        """z [P + t, t] with [X Y] z = Y - X b."""
+    def _image(self, b: DoubleDouble) -> tuple[NDArray[np.object_], NDArray[np.object_], int]:
+        """z = [-b; 1], so that [X Y] z are the residuals, and the Gram of [X Y] times z: integers [P + t, t], and the unit of the former.
+
+        z_i is its integer times 2^(unit - shift_i), and the image its integer times 2^(22 lowest + unit + shift_i).
+        """
         t = b.shape[1]
-        return DoubleDouble(np.concatenate([-b.hi, np.eye(t)]), np.concatenate([-b.lo, np.zeros((t, t))]))
-
-    def _image(self, z: DoubleDouble) -> NDArray[np.object_]:
-        """The scaled Gram of [X Y] times z, as fractions."""
-        t = z.shape[1]
-        shift = self._tops - self._exponents
-        largest = int(np.frexp(z.hi)[1].max() + shift.max())
-        rest = np.ldexp(np.concatenate(z, axis=1), shift[:, None] - largest)
+        z = np.hstack([np.vstack([-b.hi, np.eye(t)]), np.vstack([-b.lo, np.zeros((t, t))])])
+        largest = int((np.frexp(z)[1] + self._shift[:, None]).max())
+        rest = np.ldexp(z, self._shift[:, None] - largest)
         digits: list[Array] = []
         while rest.any():
-            digits.append(np.rint(rest * 2.0**_DIGIT))
-            rest = rest * 2.0**_DIGIT - digits[-1]
-        lowest = min(self._planes, default=0)
-        image = np.zeros((len(shift), 2 * t), dtype=object)
-        stacked = np.concatenate(digits, axis=1) if digits else np.zeros((len(shift), 0))
+            rest = rest * 2.0**_DIGIT
+            digits.append(np.rint(rest))
+            rest -= digits[-1]
+        whole, image = np.zeros(z.shape, dtype=object), np.zeros(z.shape, dtype=object)
+        for place, digit in enumerate(reversed(digits)):
+            whole += digit.astype(np.int64).astype(object) << _DIGIT * place
         for level, plane in self._planes.items():
-            product = self._product(plane, stacked)
+            product = self._product(plane, np.hstack(digits[::-1]))
             for place in range(len(digits)):
-                part = product[:, 2 * t * place : 2 * t * (place + 1)]
-                image += part << (BITS * (level - lowest) + _DIGIT * (len(digits) - 1 - place))
-        unit = BITS * lowest - _DIGIT * len(digits) + largest
-        scales = [Fraction(2) ** (unit + int(s)) for s in shift]
-        return np.array([[(row[k] + row[t + k]) * s for k in range(t)] for row, s in zip(image, scales, strict=True)], dtype=object)
+                image += product[:, 2 * t * place : 2 * t * (place + 1)] << BITS * (level - self._lowest) + _DIGIT * place
+        return whole[:, :t] + whole[:, t:], image[:, :t] + image[:, t:], largest - _DIGIT * len(digits)
 
     def _product(self, plane: Array, digits: Array) -> NDArray[np.object_]:
         """``plane @ digits`` as Python integers, at most 4096 columns at a time."""
         parts = range(0, len(plane), _COLUMNS)
         whole = [(plane[:, start : start + _COLUMNS] @ digits[start : start + _COLUMNS]).astype(np.int64) for start in parts]
         return np.sum(whole, axis=0).astype(object)
+
+
+def _symmetric(lower: Array) -> Array:
+    return np.tril(lower) + np.tril(lower, -1).T
