@@ -55,7 +55,9 @@ def from_bytes(data: bytes) -> Canonical:
     except SafetensorError as error:
         raise ValueError("These bytes are not stored moments: they are no safetensors file. Restore the file from a copy.") from error
     if {name: tensor.dtype for name, tensor in tensors.items()} != _DTYPES or tensors["counts"].shape != (4,):
-        raise ValueError("These bytes are not stored moments: tensors are missing, unknown or of another type. Restore the file from a copy.")
+        raise ValueError(
+            "These bytes are not stored moments: tensors are missing, unknown or of another type. Restore the file from a copy."
+        )
     version, n, features, targets = tensors["counts"].tolist()
     if version != _VERSION:
         raise ValueError(f"These moments are of format {version}, this program reads format {_VERSION}: use the program that wrote them.")

@@ -5,8 +5,8 @@ else is rounded anywhere, so it depends on neither the order nor the grouping of
 
 A value is cut into signed digits, d_0 2^(top - 22) + d_1 2^(top - 44) + ..., |d| <= 2^21. The digits of one place form a slice, a float64
 matrix of small integers, and BLAS multiplies slices without rounding as long as every sum stays below 2^53 (the error-free splitting of
-Ozaki, Ogita, Oishi and Rump 2012). Whether it did is read off the diagonal afterwards: its sums have no negative terms, so they reach 2^53 if
-any part of them did, and by Cauchy and Schwarz they bound all other sums. A block that fails is halved.
+Ozaki, Ogita, Oishi and Rump 2012). Whether it did is read off the diagonal afterwards: its sums have no negative terms, so they reach
+2^53 if any part of them did, and by Cauchy and Schwarz they bound all other sums. A block that fails is halved.
 Three slices hold 66 bits. Rare values with digits elsewhere, far below the column's top or above it, go to `Strays`.
 """
 
@@ -41,7 +41,7 @@ class Rows:
 
     @property
     def columns(self) -> int:
-        return 1 + self.X.shape[1] + self.Y.shape[1]
+        return 1 + int(self.X.shape[1]) + int(self.Y.shape[1])
 
     def part(self, start: int, stop: int) -> "Rows":
         return Rows(self.X[start:stop], self.Y[start:stop], None if self.roots is None else self.roots[start:stop])
@@ -54,7 +54,8 @@ class Rows:
     def magnitude(self) -> Array:
         """The largest magnitude in each column."""
         if self.roots is not None:
-            return np.abs(self.values()).max(axis=1, initial=0.0)
+            weighted: Array = np.abs(self.values()).max(axis=1, initial=0.0)
+            return weighted
         return np.concatenate([[1.0], *(np.maximum(A.max(axis=0), -A.min(axis=0)) for A in (self.X, self.Y))])
 
     def write(self, out: Array, *, factors: Array) -> None:
@@ -147,16 +148,18 @@ class _Space:
         return layer
 
     def columns_first(self, place: int) -> Array:
-        return self._slices[place].T if self.by_row else self._slices[place]
+        layer: Array = self._slices[place].T if self.by_row else self._slices[place]
+        return layer
 
     def stacked(self, slices: int) -> Array:
-        return self._slices[:slices].reshape(-1, self.rows)
+        stack: Array = self._slices[:slices].reshape(-1, self.rows)
+        return stack
 
     def is_dense(self) -> bool:
         """Whether too many values have digits left; a glance at the first rows spares most counting."""
         glance = self.remainder[:4] if self.by_row else self.remainder[:, :64]
         limit = _STRAY_SHARE * self.remainder.size
-        return np.count_nonzero(glance) > 8 * _STRAY_SHARE * glance.size or np.count_nonzero(self.remainder != 0) > limit
+        return bool(np.count_nonzero(glance) > 8 * _STRAY_SHARE * glance.size or np.count_nonzero(self.remainder != 0) > limit)
 
 
 class _Sums:

@@ -31,9 +31,9 @@ class Fit:
 
     coefficients [P, t]: 0 for aliased columns. aliased: the columns that are combinations of columns before them, and were left out.
     condition: of the design, each column scaled to length 1. digits: how many significant digits of the coefficients survive if each value
-    of the data is uncertain in its last bit, at most 15. rss, tss [t]: sums of squares of residuals, and of targets about their mean (about 0
-    without an intercept). A perfect fit has an rss of exactly 0. factor [P, P]: W with W W' = (X'X)^-1, rows and columns of aliased columns
-    zero. n: rows; weight: the sum of their weights. means [P]: of the design columns.
+    of the data is uncertain in its last bit, at most 15. rss, tss [t]: sums of squares of residuals, and of targets about their mean (about
+    0 without an intercept). A perfect fit has an rss of exactly 0. factor [P, P]: W with W W' = (X'X)^-1, rows and columns of aliased
+    columns zero. n: rows; weight: the sum of their weights. means [P]: of the design columns.
     """
 
     coefficients: Array
@@ -68,15 +68,15 @@ def solve(moments: Moments, *, intercept: bool = True, penalty: float = 0.0) -> 
     factor = _by_blas(system) if len(system.exponents) > _ELEMENTWISE else None
     kept, inverse, condition = _by_elements(system) if factor is None else factor
     exactly = ExactEquations(system)
-    b = _refined(exactly, kept, inverse, shape=system.cross.shape)
+    b = _refined(exactly, kept, inverse, shape=(len(system.exponents), moments.targets))
     return _fit(system, b, exactly.rss(b).hi, kept=kept, inverse=inverse, condition=condition)
 
 
 def in_basis(fit: Fit, T: DoubleDouble) -> Fit:
     """``fit`` in the basis in which design row x reads x T^-1: coefficients T b and factor T W, formed in double-double.
 
-    T [P, P] is, for a polynomial in t = (x - m) / h, the matrix whose column k holds the coefficients of t^k in powers of x. Sums of squares,
-    condition and aliased columns stay those of the design; ``means`` have no meaning in another basis and become nan.
+    T [P, P] is, for a polynomial in t = (x - m) / h, the matrix whose column k holds the coefficients of t^k in powers of x. Sums of
+    squares, condition and aliased columns stay those of the design; ``means`` have no meaning in another basis and become nan.
     """
     estimates = matmul(T, fit.estimates)
     return replace(
@@ -99,7 +99,9 @@ def advice(fit: Fit, names: list[str]) -> list[str]:
     elif not fit.rss.all():
         found.append("The fit is perfect to the last digit of the targets: errors are zero. Check whether a column was computed from them.")
     if fit.digits < 6:
-        found.append(f"The data determine only {fit.digits:.0f} digits of the coefficients (condition {fit.condition:.1e}): centre or drop columns.")
+        found.append(
+            f"The data determine only {fit.digits:.0f} digits of the coefficients (condition {fit.condition:.1e}): centre or drop columns."
+        )
     return found
 
 

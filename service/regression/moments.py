@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,9 @@ class Moments:
 
     ``resolution`` [1 + features + targets] is the frame's; without it each column takes its default from the first batch in which it
     is not all zero. Rows with a weight w count as sqrt(w) [1 X Y], each value rounded once; rows of weight 0 do not count at all.
-    Instances are changed by `add`, `remove` and `merge` only, and an operation that raises leaves them as they were.
+    Instances are changed by `add`, `remove` and `merge` only, and an operation that raises leaves them as they were. Attributes are to be
+    read: ``n`` rows; ``planes``, the canonical digits of the Gram in units of 2^(tops_i + tops_j); ``tops``, where the digits lie now;
+    ``magnitude``, the largest values seen where the default resolution hangs on them.
     """
 
     def __init__(self, features: int, targets: int, *, resolution: Sequence[int] | Integers | None = None, product: Product = syrk) -> None:
@@ -40,9 +43,9 @@ class Moments:
         self.resolution = default_resolution(np.zeros(q)) if resolution is None else np.array(resolution, dtype=np.int64)
         self._product = product
         self._declared = resolution is not None
-        self._magnitude = np.zeros(q)
-        self._planes: Planes = {}
-        self._tops = np.zeros(q, dtype=np.int64)
+        self.magnitude = np.zeros(q)
+        self.planes: Planes = {}
+        self.tops = np.zeros(q, dtype=np.int64)
         self._placed = False
 
     def add(self, X: Array, Y: Array, *, weights: Array | None = None, threads: int = 1) -> None:
@@ -68,24 +71,24 @@ class Moments:
                 f"These moments have {self.features} features and {self.targets} targets, the others {other.features} and {other.targets}: "
                 "merge moments of the same columns."
             )
-        free, taken = self._undecided(), other._undecided()
+        free, taken = self.undecided(), other.undecided()
         if ((self.resolution != other.resolution) & ~free & ~taken).any():
             raise ValueError("The resolutions differ, so the sums are not comparable: train one of them in the frame of the other.")
         self.resolution = np.where(free, other.resolution, self.resolution)
-        self._magnitude = np.maximum(self._magnitude, other._magnitude)
-        if not self._planes:
-            self._tops, self._placed = other._tops.copy(), other._placed
-        self._planes = limbs.combine(self._planes, limbs.shift(other._planes, _pairs(other._tops) - _pairs(self._tops)))
+        self.magnitude = np.maximum(self.magnitude, other.magnitude)
+        if not self.planes:
+            self.tops, self._placed = other.tops.copy(), True
+        self.planes = limbs.combine(self.planes, limbs.shift(other.planes, _pairs(other.tops) - _pairs(self.tops)))
         self.n += other.n
 
     def select(self, features: Sequence[int], targets: Sequence[int]) -> "Moments":
         """The moments of some features and targets, in that order, as if only those had ever been given."""
         columns = np.array([0, *(1 + j for j in features), *(1 + self.features + j for j in targets)], dtype=np.int64)
         chosen = Moments(len(features), len(targets), resolution=self.resolution[columns], product=self._product)
-        chosen.n, chosen._tops, chosen._placed = self.n, self._tops[columns], self._placed
-        chosen._magnitude = self._magnitude[columns]
-        whole = {level: np.tril(digits) + np.tril(digits, -1).T for level, digits in self._planes.items()}
-        chosen._planes = limbs.carry({level: digits[np.ix_(columns, columns)] for level, digits in whole.items()})
+        chosen.n, chosen.tops = self.n, self.tops[columns]
+        chosen.magnitude = self.magnitude[columns]
+        whole = {level: np.tril(digits) + np.tril(digits, -1).T for level, digits in self.planes.items()}
+        chosen.planes = limbs.carry({level: digits[np.ix_(columns, columns)] for level, digits in whole.items()})
         return chosen
 
     def outgrown(self) -> Integers | None:
@@ -94,25 +97,30 @@ class Moments:
         A default taken from the first rows is too fine when a column that began below 2^-64 later rises above; training again
         in the resolution returned makes the result independent of the order of the rows.
         """
-        settled = default_resolution(self._magnitude)
+        settled = default_resolution(self.magnitude)
         return None if self._declared or np.array_equal(settled, self.resolution) else settled
+
+    def undecided(self) -> NDArray[np.bool_]:
+        """Columns that were all zero so far and may still take their default resolution from the rows to come."""
+        undecided: NDArray[np.bool_] = (self.magnitude == 0) & (not self._declared)
+        return undecided
 
     def scaled(self) -> tuple[DoubleDouble, Integers]:
         """The Gram of [1 X Y] in double-double over 2^(e_i + e_j), and e: see `limbs.scaled`."""
-        return limbs.scaled(self._planes, self._tops)
+        return limbs.scaled(self.planes, self.tops)
 
-    def planes(self) -> tuple[Planes, Integers]:
-        """The exact digits, in units of 2^(tops_i + tops_j), and the tops: to be read, not changed."""
-        return self._planes, self._tops
+    def weight(self) -> float:
+        """The sum of the rows' weights: their number where no weights were given."""
+        return float(self.entry(0, 0))
 
     def entry(self, i: int, j: int) -> Fraction:
         """The exact sum of column i times column j of [1 X Y]."""
         i, j = max(i, j), min(i, j)
-        unit = int(self._tops[i] + self._tops[j])
-        return sum((int(d[i, j]) * Fraction(2) ** (BITS * level + unit) for level, d in self._planes.items()), Fraction(0))
+        unit = int(self.tops[i] + self.tops[j])
+        return sum((int(d[i, j]) * Fraction(2) ** (BITS * level + unit) for level, d in self.planes.items()), Fraction(0))
 
     def canonical(self) -> canonical.Canonical:
-        absolute = limbs.shift(self._planes, _pairs(self._tops))
+        absolute = limbs.shift(self.planes, _pairs(self.tops))
         return canonical.pack(absolute, n=self.n, features=self.features, targets=self.targets, resolution=self.resolution)
 
     def fingerprint(self, context: bytes = b"") -> str:
@@ -128,7 +136,7 @@ class Moments:
         """Moments that `to_bytes` wrote. Raises ValueError for anything else."""
         form = canonical.from_bytes(data)
         moments = cls(form.features, form.targets, resolution=form.resolution, product=product)
-        moments.n, moments._planes = form.n, canonical.unpack(form)
+        moments.n, moments.planes = form.n, canonical.unpack(form)
         return moments
 
     def _change(self, X: Array, Y: Array, *, weights: Array | None, threads: int, sign: int) -> None:
@@ -137,21 +145,21 @@ class Moments:
             raise ValueError(f"{len(rows)} rows cannot be removed: only {self.n} were added.")
         if not len(rows):
             return
-        magnitude, resolution = self._watched(rows) if sign > 0 else (self._magnitude, self.resolution)
+        magnitude, resolution = self._watched(rows) if sign > 0 else (self.magnitude, self.resolution)
         self._place(rows, resolution)
-        grid = Grid(self._tops, resolution)
+        grid = Grid(self.tops, resolution)
         cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64).tolist()
-        shards = [rows.part(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False) if stop > start]
+        shards = [rows.part(start, stop) for start, stop in pairwise(cuts) if stop > start]
         if len(shards) == 1:
             results = [gram(shards[0], grid, self._product)]
         else:
             with ThreadPoolExecutor(len(shards)) as pool:
                 results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
-        changed = reduce(lambda planes, result: limbs.combine(planes, result[0], sign=sign), results, self._planes)
+        changed = reduce(lambda planes, result: limbs.combine(planes, result[0], sign=sign), results, self.planes)
         if (limbs.signs(changed) < 0).any():
             raise ValueError("These rows were never added: without them a sum of squares would be negative.")
-        self._planes, self.n = changed, self.n + sign * len(rows)
-        self._magnitude, self.resolution = magnitude, resolution
+        self.planes, self.n = changed, self.n + sign * len(rows)
+        self.magnitude, self.resolution = magnitude, resolution
         self._placed = sum(strays for _, strays in results) <= _MISPLACED * len(rows) * rows.columns
 
     def _checked(self, X: Array, Y: Array, weights: Array | None) -> Rows:
@@ -173,23 +181,20 @@ class Moments:
                 raise ValueError("Values times the roots of their weights leave the range of float64: scale the weights down.")
         return rows
 
-    def _undecided(self) -> NDArray[np.bool_]:
-        return (self._magnitude == 0) & (not self._declared)
-
     def _watched(self, rows: Rows) -> tuple[Array, Integers]:
         """Magnitudes with ``rows`` seen, and resolutions with those of columns seen for the first time taken from them."""
-        magnitude = self._magnitude
+        magnitude = self.magnitude
         for sample in (rows.sample(_SAMPLE), rows):  # whoever has outgrown every finer default in the sample need not be followed further
             if not self._declared and is_open(magnitude).any():
                 magnitude = np.maximum(magnitude, sample.magnitude())
-        return magnitude, np.where(self._undecided(), default_resolution(magnitude), self.resolution)
+        return magnitude, np.where(self.undecided(), default_resolution(magnitude), self.resolution)
 
     def _place(self, rows: Rows, resolution: Integers) -> None:
         """Move the digits to where the values of ``rows`` lie, unless they fitted the rows before."""
         if not self._placed:
             tops = place_digits(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=resolution)
-            self._planes = limbs.shift(self._planes, _pairs(self._tops) - _pairs(tops))
-            self._tops = tops
+            self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
+            self.tops = tops
 
 
 def _pairs(tops: Integers) -> Integers:

@@ -22,9 +22,9 @@ _COLUMNS = 4096
 class Equations:
     """``gram`` [P, P], ``cross`` [P, t] and ``squares`` [t] of the design columns and targets, each over powers of two.
 
-    True values are ``gram * 2^(e_i + e_j)``, ``cross * 2^(e_i + f_j)``, ``squares * 2^(2 f)`` with ``exponents`` e and ``target_exponents`` f.
-    ``penalty`` stands on the diagonal of the true Gram, except for the intercept. ``ones`` [P], ``target_ones`` [t] and ``weight`` are the
-    products with the column of ones, scaled as the columns are and by 2^``ones_exponent``.
+    True values are ``gram * 2^(e_i + e_j)``, ``cross * 2^(e_i + f_j)`` and ``squares * 2^(2 f)`` with ``exponents`` e and
+    ``target_exponents`` f. ``penalty`` is part of the diagonal of the Gram, except for the intercept. ``ones`` [P], ``target_ones`` [t]
+    and ``weight`` are the products with the column of ones, scaled as the columns are and by 2^``ones_exponent``.
     """
 
     moments: Moments
@@ -77,7 +77,7 @@ class ExactEquations:
     """The same equations, digit by digit: products of small integers that float64 holds exactly, so BLAS may form them."""
 
     def __init__(self, system: Equations) -> None:
-        planes, tops = system.moments.planes()
+        planes, tops = system.moments.planes, system.moments.tops
         first = 0 if system.intercept else 1
         self._ridge = system.ridge()
         self._lowest = min(planes, default=0)
@@ -85,7 +85,7 @@ class ExactEquations:
         self._shift = tops[first:] - np.concatenate([system.exponents, system.target_exponents])
 
     def residual(self, b: DoubleDouble) -> DoubleDouble:
-        """``C - G b`` [P, t] of the scaled equations for b [P, t]. A penalty's share is rounded at 2^-104 of itself, which moves b no more."""
+        """``C - G b`` [P, t] for b [P, t]; a penalty's share is rounded at 2^-104 of itself, which moves b no more."""
         P = len(self._ridge)
         _, image, unit = self._image(b)
         rest = from_integers(image[:P], self._shift[:P, None] + (unit + BITS * self._lowest))
@@ -123,7 +123,8 @@ class ExactEquations:
         """``plane @ digits`` as Python integers, at most 4096 columns at a time."""
         parts = range(0, len(plane), _COLUMNS)
         whole = [(plane[:, start : start + _COLUMNS] @ digits[start : start + _COLUMNS]).astype(np.int64) for start in parts]
-        return np.sum(whole, axis=0).astype(object)
+        product: NDArray[np.object_] = np.sum(whole, axis=0).astype(object)
+        return product
 
 
 def _symmetric(lower: Array) -> Array:

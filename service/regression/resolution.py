@@ -3,8 +3,8 @@
 Invariant: the resolution is a promise about values and part of the frame; the tops are a matter of speed and can be moved at any time.
 
 A value is rounded to a multiple of 2^resolution before it is summed. The default is 2^-160 for every column whose largest magnitude is
-at least 2^-64 (5e-20): each value of 7e-33 or more is then kept to its last bit, however large others are, and nearly all data ever met have
-the same resolution, whichever rows came first. Only columns smaller than that throughout get a finer one, in steps of 2^128.
+at least 2^-64 (5e-20): each value of 7e-33 or more is then kept to its last bit, however large others are, and nearly all data ever
+met have the same resolution, whichever rows came first. Only columns smaller than that throughout get a finer one, in steps of 2^128.
 """
 
 import numpy as np
@@ -23,12 +23,14 @@ def default_resolution(magnitude: Array) -> Integers:
     """The default resolution of columns [q] whose largest magnitudes are ``magnitude`` (0 where all values are 0)."""
     exponent = np.where(magnitude > 0, np.frexp(magnitude)[1] - 1, 0)  # magnitude >= 2^exponent
     steps = np.minimum(0, (exponent - _SMALL) // _STEP)
-    return np.maximum(ORDINARY + _STEP * steps, FINEST).astype(np.int64)
+    resolution: Integers = np.maximum(ORDINARY + _STEP * steps, FINEST).astype(np.int64)
+    return resolution
 
 
 def is_open(magnitude: Array) -> NDArray[np.bool_]:
     """Which columns' default resolution larger values could still change."""
-    return magnitude < np.ldexp(1.0, _SMALL)
+    small: NDArray[np.bool_] = magnitude < np.ldexp(1.0, _SMALL)
+    return small
 
 
 def place_digits(magnitude: Array, sample: Array, *, resolution: Integers) -> Integers:
