@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from service.regression.grid import FINEST
 from service.regression.limbs import HALF, Integers, Planes
 
 _VERSION = 1
@@ -92,6 +93,7 @@ def _is_canonical(form: Canonical) -> bool:
     return (
         min(form.n, form.features, form.targets) >= 0
         and form.resolution.shape == (q,)
+        and bool((np.abs(form.resolution) <= -FINEST).all())
         and form.levels.ndim == 1
         and form.digits.shape == (len(form.levels), q * (q + 1) // 2)
         and bool((np.diff(form.levels) > 0).all())

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.regression.grid import Grid
 from service.regression.limbs import BITS, HALF, Integers, Planes, Total
 from service.regression.products import Array, Product
-from service.regression.strays import Grid, Strays
+from service.regression.strays import Strays
 
 _BASE = float(1 << BITS)
 _EXACT = float(1 << 53)

@@ -57,11 +57,13 @@ def from_fractions(values: Iterable[Fraction | int]) -> DoubleDouble:
 def from_integers(values: NDArray[np.object_], exponents: NDArray[np.int64]) -> DoubleDouble:
     """``values * 2^exponents`` for Python integers of any length, each rounded to within 2^-104 of itself."""
     hi, lo = np.zeros(values.shape), np.zeros(values.shape)
+    units = np.broadcast_to(exponents, values.shape)
     for index, value in np.ndenumerate(values):
         spare = max(0, value.bit_length() - 200)  # keeps float() within its range
-        head = float(value >> spare)
-        hi[index], lo[index] = math.ldexp(head, spare), math.ldexp(float((value >> spare) - int(head)), spare)
-    return scale(DoubleDouble(hi, lo), exponents)
+        leading, unit = value >> spare, int(units[index]) + spare
+        head = float(leading)
+        hi[index], lo[index] = math.ldexp(head, unit), math.ldexp(float(leading - int(head)), unit)
+    return DoubleDouble(hi, lo)
 
 
 def to_fraction(x: DoubleDouble) -> Fraction:

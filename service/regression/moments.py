@@ -1,7 +1,7 @@
 """What a model remembers of its rows: the exact Gram matrix of [1 X Y], which adds, forgets and merges bit for bit.
 
 Invariant: the state is a function of the resolution and of the multiset of rows alone (those added less those removed); order,
-chunking, sharding, threads and BLAS leave no trace in it. See `digits` for how sums stay exact and `resolution` for what is kept.
+chunking, sharding, threads and BLAS leave no trace in it. See `digits` for how sums stay exact and `grid` for what is kept.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,13 @@ from functools import reduce
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.regression import canonical, limbs
 from service.regression.digits import Rows, gram
 from service.regression.double_double import DoubleDouble
+from service.regression.grid import DEFAULT_RESOLUTION, FINEST, Grid, place
 from service.regression.limbs import BITS, Integers, Planes
 from service.regression.products import Array, Product, syrk
-from service.regression.resolution import default_resolution, is_open, place_digits
-from service.regression.strays import Grid
 
 _MISPLACED = 0.02  # share of strays above which the digits are placed anew with the next batch
 _SAMPLE, _CROWD = 65536, 1024  # rows looked at for the magnitudes and for the spread of a batch: a guess of where digits should lie
@@ -28,11 +26,10 @@ _SAMPLE, _CROWD = 65536, 1024  # rows looked at for the magnitudes and for the s
 class Moments:
     """Exact moments of ``features`` columns X and ``targets`` columns Y; the column of ones is always among them.
 
-    ``resolution`` [1 + features + targets] is the frame's; without it each column takes its default from the first batch in which it
-    is not all zero. Rows with a weight w count as sqrt(w) [1 X Y], each value rounded once; rows of weight 0 do not count at all.
+    ``resolution`` [1 + features + targets] is the frame's: values are rounded to multiples of 2^resolution, by default 2^-256. Rows with a
+    weight w count as sqrt(w) [1 X Y], each value rounded once; rows of weight 0 do not count at all.
     Instances are changed by `add`, `remove` and `merge` only, and an operation that raises leaves them as they were. Attributes are to be
-    read: ``n`` rows; ``planes``, the canonical digits of the Gram in units of 2^(tops_i + tops_j); ``tops``, where the digits lie now;
-    ``magnitude``, the largest values seen where the default resolution hangs on them.
+    read: ``n`` rows; ``planes``, the canonical digits of the Gram in units of 2^(tops_i + tops_j); ``tops``, where the digits lie now.
     """
 
     def __init__(self, features: int, targets: int, *, resolution: Sequence[int] | Integers | None = None, product: Product = syrk) -> None:
@@ -40,10 +37,10 @@ class Moments:
         if resolution is not None and np.shape(resolution) != (q,):
             raise ValueError(f"resolution has shape {np.shape(resolution)}, expected ({q},): one exponent per column of [1 X Y].")
         self.features, self.targets, self.n = features, targets, 0
-        self.resolution = default_resolution(np.zeros(q)) if resolution is None else np.array(resolution, dtype=np.int64)
+        self.resolution = np.full(q, DEFAULT_RESOLUTION) if resolution is None else np.array(resolution, dtype=np.int64)
+        if (np.abs(self.resolution) > -FINEST).any():
+            raise ValueError(f"resolution must lie between {FINEST} and {-FINEST}: exponents of two, one per column of [1 X Y].")
         self._product = product
-        self._declared = resolution is not None
-        self.magnitude = np.zeros(q)
         self.planes: Planes = {}
         self.tops = np.zeros(q, dtype=np.int64)
         self._placed = False
@@ -71,11 +68,8 @@ class Moments:
                 f"These moments have {self.features} features and {self.targets} targets, the others {other.features} and {other.targets}: "
                 "merge moments of the same columns."
             )
-        free, taken = self.undecided(), other.undecided()
-        if ((self.resolution != other.resolution) & ~free & ~taken).any():
+        if not np.array_equal(self.resolution, other.resolution):
             raise ValueError("The resolutions differ, so the sums are not comparable: train one of them in the frame of the other.")
-        self.resolution = np.where(free, other.resolution, self.resolution)
-        self.magnitude = np.maximum(self.magnitude, other.magnitude)
         if not self.planes:
             self.tops, self._placed = other.tops.copy(), True
         self.planes = limbs.combine(self.planes, limbs.shift(other.planes, _pairs(other.tops) - _pairs(self.tops)))
@@ -86,24 +80,9 @@ class Moments:
         columns = np.array([0, *(1 + j for j in features), *(1 + self.features + j for j in targets)], dtype=np.int64)
         chosen = Moments(len(features), len(targets), resolution=self.resolution[columns], product=self._product)
         chosen.n, chosen.tops = self.n, self.tops[columns]
-        chosen.magnitude = self.magnitude[columns]
         whole = {level: np.tril(digits) + np.tril(digits, -1).T for level, digits in self.planes.items()}
         chosen.planes = limbs.carry({level: digits[np.ix_(columns, columns)] for level, digits in whole.items()})
         return chosen
-
-    def outgrown(self) -> Integers | None:
-        """The resolution with which to read the data again, or None where (as ordinarily) the one in use is the default of all of them.
-
-        A default taken from the first rows is too fine when a column that began below 2^-64 later rises above; training again
-        in the resolution returned makes the result independent of the order of the rows.
-        """
-        settled = default_resolution(self.magnitude)
-        return None if self._declared or np.array_equal(settled, self.resolution) else settled
-
-    def undecided(self) -> NDArray[np.bool_]:
-        """Columns that were all zero so far and may still take their default resolution from the rows to come."""
-        undecided: NDArray[np.bool_] = (self.magnitude == 0) & (not self._declared)
-        return undecided
 
     def scaled(self) -> tuple[DoubleDouble, Integers]:
         """The Gram of [1 X Y] in double-double over 2^(e_i + e_j), and e: see `limbs.scaled`."""
@@ -145,9 +124,8 @@ class Moments:
             raise ValueError(f"{len(rows)} rows cannot be removed: only {self.n} were added.")
         if not len(rows):
             return
-        magnitude, resolution = self._watched(rows) if sign > 0 else (self.magnitude, self.resolution)
-        self._place(rows, resolution)
-        grid = Grid(self.tops, resolution)
+        self._place(rows)
+        grid = Grid(self.tops, self.resolution)
         cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64).tolist()
         shards = [rows.part(start, stop) for start, stop in pairwise(cuts) if stop > start]
         if len(shards) == 1:
@@ -159,7 +137,6 @@ class Moments:
         if (limbs.signs(changed) < 0).any():
             raise ValueError("These rows were never added: without them a sum of squares would be negative.")
         self.planes, self.n = changed, self.n + sign * len(rows)
-        self.magnitude, self.resolution = magnitude, resolution
         self._placed = sum(strays for _, strays in results) <= _MISPLACED * len(rows) * rows.columns
 
     def _checked(self, X: Array, Y: Array, weights: Array | None) -> Rows:
@@ -181,18 +158,10 @@ class Moments:
                 raise ValueError("Values times the roots of their weights leave the range of float64: scale the weights down.")
         return rows
 
-    def _watched(self, rows: Rows) -> tuple[Array, Integers]:
-        """Magnitudes with ``rows`` seen, and resolutions with those of columns seen for the first time taken from them."""
-        magnitude = self.magnitude
-        for sample in (rows.sample(_SAMPLE), rows):  # whoever has outgrown every finer default in the sample need not be followed further
-            if not self._declared and is_open(magnitude).any():
-                magnitude = np.maximum(magnitude, sample.magnitude())
-        return magnitude, np.where(self.undecided(), default_resolution(magnitude), self.resolution)
-
-    def _place(self, rows: Rows, resolution: Integers) -> None:
+    def _place(self, rows: Rows) -> None:
         """Move the digits to where the values of ``rows`` lie, unless they fitted the rows before."""
         if not self._placed:
-            tops = place_digits(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=resolution)
+            tops = place(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=self.resolution).tops
             self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
             self.tops = tops
 
