@@ -127,8 +127,8 @@ def _by_blas(system: Equations) -> tuple[Integers, DoubleDouble, float] | None:
 
 def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, shape: tuple[int, int]) -> DoubleDouble:
     """Coefficients [P, t] that solve the exact equations over the columns ``kept``, to the last bit of double-double or nearly so."""
-    b = zeros(*shape)
-    for _ in range(_STEPS):
+    b, before = zeros(*shape), 1.0
+    for taken in range(_STEPS):
         rest = exactly.residual(b).at(kept)
         if inverse.lo.any():
             step = matmul(inverse, matmul(DoubleDouble(inverse.hi.T, inverse.lo.T), rest))
@@ -136,8 +136,11 @@ def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, 
             step = exact(inverse.hi @ (inverse.hi.T @ rest.hi))
         b.put(kept, add(b.at(kept), step))
         largest = np.abs(b.hi).max(axis=0, initial=0.0)
-        if not (np.abs(step.hi) > np.maximum(_CONVERGED * np.abs(b.hi[kept]), _NEGLIGIBLE * largest)).any():
+        enough = np.maximum(_CONVERGED * np.abs(b.hi[kept]), _NEGLIGIBLE * largest)
+        moved = float((np.abs(step.hi) / np.where(enough > 0, enough, 1.0)).max(initial=0.0))
+        if moved * (moved / before if taken else 1.0) <= 1.0:  # what the next step, shorter by as much as this one was, would still move
             break
+        before = moved
     b.put(np.abs(b.hi) <= 4 * _NEGLIGIBLE * largest, exact(0.0))
     return b
 

@@ -6,45 +6,45 @@ Strassen-like recombination need not.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Product = Callable[[Array], Array]  # S [m, k], contiguous in either order -> S S' [m, m]; the lower triangle counts
+_ORDERS: tuple[Literal["C", "F"], ...] = ("C", "F")
+Product = Callable[
+    [Array, Array], object
+]  # S [m, k], contiguous in either order, and where to write S S' [m, m]; the lower triangle counts
 
 
-def syrk(S: Array) -> Array:
+def syrk(S: Array, out: Array) -> None:
     """``S S'`` by numpy, which calls BLAS's symmetric product for a matrix times its own transpose and lets other threads run meanwhile."""
-    full: Array = S @ S.T
-    return full
+    np.matmul(S, S.T, out=out)
 
 
-def torch_gemm(S: Array) -> Array:
-    """``S S'`` by torch's BLAS, which has no symmetric product: twice the work where columns are many, on any device torch knows."""
+def torch_gemm(S: Array, out: Array) -> None:
+    """``S S'`` by torch's BLAS, which has no symmetric product: twice the work where columns are many."""
     tensor = torch.from_numpy(S)
-    full: Array = (tensor @ tensor.T).numpy()
-    return full
+    torch.mm(tensor, tensor.T, out=torch.from_numpy(out))
 
 
 def self_test(product: Product) -> str | None:
     """``None`` where ``product`` is exact on this machine, else the reason not to train here, with advice.
 
-    Rows reach the bound: one whose squares sum to 2^53 - 2^10, one of alternating signs that cancels, odd values that use every bit;
-    wide and narrow shapes, because libraries choose their kernels by shape.
+    Digits near 2^21 of both signs and parities bring every sum of squares close to 2^53 and use its last bit: a method that adds rows or
+    columns before it multiplies goes beyond. Wide and narrow shapes, because libraries choose their kernels by shape.
     """
     rng = np.random.default_rng(53)
     for rows, depth in ((3, 2047), (33, 2047), (260, 2047), (520, 700), (1, 1)):
-        digits = rng.integers(-(2**20), 2**20, size=(rows, depth), endpoint=True)
+        digits = rng.integers(2**21 - 2**12, 2**21, size=(rows, depth)) * rng.choice([-1, 1], size=(rows, depth))
         digits[0] = 2**21
-        if rows > 2:
-            digits[1] = 2**21 * (1 - 2 * (np.arange(depth) % 2)) + 1 - 2 * (np.arange(depth) % 2 == 0)
-            digits[2] = 2 * rng.integers(-(2**20), 2**20, size=depth) + 1
         expected = np.tril(digits @ digits.T)  # int64: exact, since every sum of squares is below 2^63
-        for order in ("C", "F"):
-            actual = np.tril(product(np.array(digits, dtype=np.float64, order=order)))
-            if not np.array_equal(actual, expected.astype(np.float64)):
+        for order in _ORDERS:
+            actual = np.empty((rows, rows))
+            product(np.array(digits, dtype=np.float64, order=order), actual)
+            if not np.array_equal(np.tril(actual), expected.astype(np.float64)):
                 return (
                     "The float64 matrix product of this machine is not exact on integers below 2^53 "
                     f"(found at {rows} x {depth}). Exact training would not be exact here: "

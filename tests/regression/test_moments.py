@@ -24,10 +24,9 @@ ordinary = st.one_of(
 )
 
 
-def scipy_syrk(S: Array) -> Array:
+def scipy_syrk(S: Array, out: Array) -> None:
     """The product by scipy's BLAS, lower triangle only."""
-    lower: Array = blas.dsyrk(1.0, S.T, trans=1).T
-    return lower
+    out[:] = blas.dsyrk(1.0, S.T, trans=1).T
 
 
 def rows(elements: st.SearchStrategy[float], features: int = 2, most: int = 12) -> st.SearchStrategy[Array]:
@@ -288,25 +287,26 @@ def test_moments_of_other_columns_or_frames_do_not_merge() -> None:
         learned(np.ones((2, 3))).merge(learned(np.ones((2, 3)), resolution=[-60] * 4))
 
 
-def _strassen(S: Array) -> Array:
+def _strassen(S: Array, out: Array) -> None:
     """One level of Strassen's recombination, as a library might use for square shapes."""
     m, k = S.shape[0] // 2 * 2, S.shape[1] // 2 * 2
-    full: Array = S @ S.T
+    out[:] = S @ S.T
     if m < 2 or k < 2:
-        return full
+        return
     A, B = S[:m, :k], np.ascontiguousarray(S[:m, :k].T)
     h, d = m // 2, k // 2
     a, b, c, e = A[:h, :d], A[:h, d:], A[h:, :d], A[h:, d:]
     p, q, r, s = B[:d, :h], B[:d, h:], B[d:, :h], B[d:, h:]
     m1, m2, m3, m4 = (a + e) @ (p + s), (c + e) @ p, a @ (q - s), e @ (r - p)
     m5, m6, m7 = (a + b) @ s, (c - a) @ (p + q), (b - e) @ (r + s)
-    full[:m, :m] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
-    return full + S[:, k:] @ S[:, k:].T if k < S.shape[1] else full
+    out[:m, :m] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
+    if k < S.shape[1]:
+        out[:m, :m] += S[:m, k:] @ S[:m, k:].T
 
 
-def _reduced(S: Array) -> Array:
-    """float64 emulated in three bfloat16-like parts: 24 bits, as on hardware that splits its inputs."""
-    return (S.astype(np.float32) @ S.astype(np.float32).T).astype(np.float64)
+def _reduced(S: Array, out: Array) -> None:
+    """float32 arithmetic under float64's name, as where reduced precision is switched on."""
+    out[:] = S.astype(np.float32) @ S.astype(np.float32).T
 
 
 @pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk])
