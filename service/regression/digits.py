@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.regression.grid import Grid
-from service.regression.limbs import BITS, HALF, Integers, Planes, Total
+from service.regression.limbs import BITS, HALF, Planes, Total
 from service.regression.products import Array, Product
 from service.regression.slices import Space, Sums, is_narrow
-from service.regression.strays import Strays
+from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
-_ROWS = {True: 4096, False: 2048}  # rows of a block, narrow and wide: enough for BLAS, few enough to stay below 2^53 as a rule
+_ROWS = {True: 12288, False: 2800}  # rows of a block, narrow and wide: enough for BLAS, few enough to stay below 2^53 as a rule
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,12 @@ class Rows:
         """Write the columns into ``out`` [columns, k], times a power of two each: one rounding per weighted value, none otherwise."""
         p = self.X.shape[1]
         if self.roots is None:
-            out[0] = factors[0]
-            np.multiply(self.X.T, factors[1 : p + 1, None], out=out[1 : p + 1])
-            np.multiply(self.Y.T, factors[p + 1 :, None], out=out[p + 1 :])
+            out[0], out[1 : p + 1], out[p + 1 :] = 1.0, self.X.T, self.Y.T
         else:
             out[0] = self.roots
             np.multiply(self.X.T, self.roots, out=out[1 : p + 1])
             np.multiply(self.Y.T, self.roots, out=out[p + 1 :])
-            np.multiply(out, factors[:, None], out=out)
+        np.multiply(out, factors[:, None], out=out)
 
     def values(self) -> Array:
         """The columns as they are accumulated, [columns, k]."""
@@ -78,8 +76,9 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Planes, int]:
     """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), and how many of its values were strays."""
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
-    height, slices = _ROWS[is_narrow(rows.columns)], 1
-    space = Space(rows.columns, min(height, len(rows)))
+    blocks = -(-len(rows) // _ROWS[is_narrow(rows.columns)])
+    height, slices = -(-len(rows) // blocks), 1
+    space = Space(rows.columns, height)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays
         for start in range(0, len(rows), height):
             block = rows.part(start, start + height)
@@ -93,35 +92,41 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Planes, int]:
 
 def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: int) -> int:
     """Cut ``block`` into slices, enough that few digits remain, hand those to ``strays``, and return the number of slices."""
-    remainder = space.remainder
-    block.write(remainder.T if space.by_row else remainder, factors=np.ldexp(1.0, BITS - grid.tops))
-    above = _take_above(block, grid, remainder, space)
-    used = 0
-    while True:
-        digits = space.slice(used)
-        np.rint(remainder, out=digits)
-        np.subtract(remainder, digits, out=remainder)
-        np.multiply(remainder, _BASE, out=remainder)
+    factors = np.ldexp(1.0, BITS - grid.tops)
+    entries: list[Entries] = []
+    for tile in space.tiles():  # small enough to stay in the cache from the first digit to the last
+        remainder = space.part(space.remainder, tile)
+        part = block.part(tile.start, tile.stop)
+        part.write(remainder.T if space.by_row else remainder, factors=factors)
+        entries += _take_above(part, grid, remainder.T if space.by_row else remainder, first=tile.start)
+        for place in range(at_least):
+            _next_digits(remainder, space.part(space.layer(place), tile))
+    used = at_least
+    while (left := space.left(everything=used >= grid.slices)) is None:
+        _next_digits(space.remainder, space.layer(used))
         used += 1
-        if used >= at_least and (used >= grid.slices or not space.is_dense()):
-            break
-    left = np.flatnonzero(remainder.ravel() != 0)
-    major, minor = np.divmod(left, remainder.shape[1])
-    row, column = (major, minor) if space.by_row else (minor, major)
-    entries = [(row, column, remainder.ravel()[left], np.full(len(left), used)), *above]
-    if len(left) or above:
-        row, column, value, place = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-        strays.collect([space.columns_first(a) for a in range(used)], row, column, value=value, place=place)
+    if len(left):
+        major, minor = np.divmod(left, space.remainder.shape[1])
+        row, column = (major, minor) if space.by_row else (minor, major)
+        entries.append(Entries(row, column, space.remainder.ravel()[left], np.full(len(left), used)))
+    if entries:
+        strays.collect([space.columns_first(a) for a in range(used)], Entries.joined(entries))
     return used
 
 
-def _take_above(block: Rows, grid: Grid, remainder: Array, space: Space) -> list[tuple[Integers, Integers, Array, Integers]]:
-    """Move values too large for the first slice out of ``remainder``: row, column, value, and the place of its first digit."""
+def _next_digits(remainder: Array, digits: Array) -> None:
+    """Move the leading digits of ``remainder`` to ``digits`` and bring the next ones to the front."""
+    np.rint(remainder, out=digits)
+    np.subtract(remainder, digits, out=remainder)
+    np.multiply(remainder, _BASE, out=remainder)
+
+
+def _take_above(rows: Rows, grid: Grid, remainder: Array, *, first: int) -> list[Entries]:
+    """Move values too large for the first slice out of ``remainder`` [columns, k], whose first row is row ``first`` of the block."""
     if remainder.max() <= HALF and remainder.min() >= -HALF:
         return []
-    columns_first = remainder.T if space.by_row else remainder
-    column, row = np.nonzero(~(np.abs(columns_first) <= HALF))
-    value = block.values()[column, row]
-    columns_first[column, row] = 0.0
+    column, row = np.nonzero(~(np.abs(remainder) <= HALF))
+    value = rows.values()[column, row]
+    remainder[column, row] = 0.0
     place = (grid.tops[column] - 1 - np.frexp(value)[1]) // BITS
-    return [(row, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]
+    return [Entries(row + first, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]

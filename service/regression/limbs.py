@@ -27,13 +27,23 @@ class Total:
 
     def add(self, level: int, digits: Integers, *, bound: int) -> None:
         """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` <= 2^61 in magnitude. ``digits`` is not kept."""
-        if self._height + bound >= 1 << 62:
-            self._planes, self._height = carry(self._planes), HALF
-        self._height += bound
+        self._rise(bound)
         if level in self._planes:
             np.add(self._planes[level], digits, out=self._planes[level])
         else:
             self._planes[level] = digits.copy()
+
+    def scatter(self, level: int, at: tuple[Integers, Integers], values: Integers, *, size: int) -> None:
+        """Add a few ``values * 2^(22 level)`` at rows and columns ``at`` of [size, size]; a place may occur more than once."""
+        self._rise(int(np.abs(values).sum()))
+        if level not in self._planes:
+            self._planes[level] = np.zeros((size, size), dtype=np.int64)
+        np.add.at(self._planes[level], at, values)
+
+    def _rise(self, bound: int) -> None:
+        if self._height + bound >= 1 << 62:
+            self._planes, self._height = carry(self._planes), HALF
+        self._height += bound
 
     def planes(self) -> Planes:
         """The canonical sum; ends this total."""
@@ -62,7 +72,9 @@ def carry(planes: Planes) -> Planes:
 
 
 def combine(planes: Mapping[int, Integers], other: Mapping[int, Integers], *, sign: int = 1) -> Planes:
-    """Canonical ``planes + sign * other``; both canonical, neither changed."""
+    """Canonical ``planes + sign * other``; both canonical, neither changed, though the result may share arrays with them."""
+    if not planes and sign > 0:
+        return dict(other)
     mixed: Planes = {level: digits.copy() for level, digits in planes.items()}
     for level, digits in other.items():
         if level in mixed:

@@ -3,9 +3,11 @@
 Invariant: with the slices W and the strays U of the same rows, what is added is exactly U W' + W U' + U U'.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from service.regression.grid import Grid
@@ -18,59 +20,80 @@ _MEMORY = 1 << 25  # elements of sums kept apart before they are brought togethe
 _NO_FRACTION = 1000  # 2^1000 times a digit is finite; larger values stand at the places above, whose digits are multiples of 2^-100
 
 
+class Entries(NamedTuple):
+    """Strays, one element each: row, column, and a value in units of the digit at ``place``, of at most 2^21."""
+
+    row: Integers
+    column: Integers
+    value: Array
+    place: Integers
+
+    def at(self, chosen: NDArray[np.bool_] | Integers) -> "Entries":
+        return Entries(self.row[chosen], self.column[chosen], self.value[chosen], self.place[chosen])
+
+    @staticmethod
+    def joined(parts: Sequence["Entries"]) -> "Entries":
+        rows, columns, values, places = (np.concatenate(same) for same in zip(*parts, strict=True))
+        return Entries(rows, columns, values, places)
+
+
 class Strays:
     """Strays of block after block, multiplied when enough have come together."""
 
     def __init__(self, grid: Grid, total: Total) -> None:
         self.count = 0
         self._grid, self._total = grid, total
+        self._entries: list[Entries] = []
         self._rows = 0
-        self._entries: list[tuple[Integers, Integers, Array, Integers]] = []  # row, column, value, place of the value's first digit
-        self._slices: list[list[Array]] = []  # of the rows that have strays: [rows, columns] per slice
+        self._slices = np.empty((0, 0, len(grid.tops)))  # of the rows that have strays: [slices, rows, columns]
         self._seen = np.zeros(len(grid.tops), dtype=np.int64)  # strays per column in the sums below
         self._mixed: dict[tuple[int, int], Array] = {}  # U_a W_b'
 
-    def collect(self, slices: list[Array], row: Integers, column: Integers, *, value: Array, place: Integers) -> None:
-        """Strays of one block. ``value`` is in units of the digit at ``place`` and at most 2^21; ``slices`` are [columns, k] each."""
-        if self._slices and len(self._slices[0]) != len(slices):
-            self._multiply()
-        distinct, position = np.unique(row, return_inverse=True)
-        self._entries.append((position + self._rows, column, value, place))
-        self._slices.append([np.ascontiguousarray(slice_.T[distinct]) for slice_ in slices])
-        self._rows += len(distinct)
-        self.count += len(value)
-        if self._rows >= _LIMIT:
-            self._multiply()
+    def collect(self, slices: list[Array], entries: Entries) -> None:
+        """Strays of one block of at most 4096 rows; ``slices`` are [columns, k] each."""
+        distinct, position = np.unique(entries.row, return_inverse=True)
+        for start in range(0, len(distinct), _LIMIT):
+            rows = distinct[start : start + _LIMIT]
+            if len(slices) != len(self._slices) or self._rows + len(rows) > _LIMIT:
+                self._multiply()
+                self._allocate(len(slices))
+            for buffer, digits in zip(self._slices, slices, strict=True):
+                buffer[self._rows : self._rows + len(rows)] = digits.T[rows]
+            chosen = (position >= start) & (position < start + _LIMIT)
+            self._entries.append(entries.at(chosen)._replace(row=position[chosen] - start + self._rows))
+            self._rows += len(rows)
+        self.count += len(entries.row)
 
     def finish(self) -> None:
         """Bring everything collected into the total."""
         self._multiply()
         self._settle()
 
+    def _allocate(self, slices: int) -> None:
+        if slices != len(self._slices):
+            self._slices = np.empty((slices, _LIMIT, len(self._seen)))
+
     def _multiply(self) -> None:
         if not self._entries:
             return
-        row, column, value, place = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
-        slices = [np.concatenate(parts) for parts in zip(*self._slices, strict=True)]
-        value = _rounded(value, self._grid.tops[column] - BITS * (place + 1) - self._grid.resolution[column])
-        for start in range(0, self._rows, _LIMIT):
-            chosen = np.flatnonzero((row >= start) & (row < start + _LIMIT))
-            counts = np.bincount(column[chosen], minlength=len(self._seen))
-            if (self._seen + counts).max() > _LIMIT:
-                self._settle()
-            self._seen += counts
-            rows = [W[start : start + _LIMIT] for W in slices]
-            shape = (len(self._seen), len(rows[0]))
-            digits = _Digits(row[chosen] - start, column[chosen], value[chosen], place[chosen])
-            for a, U in digits.scattered(shape):
-                for b, W in enumerate(rows):
-                    product = U @ W
-                    self._mixed[a, b] = self._mixed[a, b] + product if (a, b) in self._mixed else product
-            for level, square in digits.squared(shape):
-                self._total.add(level, square, bound=1 << 60)
-            if len(self._mixed) * len(self._seen) ** 2 > _MEMORY:
-                self._settle()
-        self._rows, self._entries, self._slices = 0, [], []
+        entries = Entries.joined(self._entries)
+        counts = np.bincount(entries.column, minlength=len(self._seen))
+        if (self._seen + counts).max() > _LIMIT or len(self._mixed) * len(self._seen) ** 2 > _MEMORY:
+            self._settle()
+        self._seen += counts
+        fraction = self._grid.tops[entries.column] - BITS * (entries.place + 1) - self._grid.resolution[entries.column]
+        digits = _Digits(entries._replace(value=_rounded(entries.value, fraction)))
+        shape = (len(self._seen), self._rows)
+        for a, U in digits.scattered(shape):
+            for b, W in enumerate(self._slices):
+                product = U @ W[: self._rows]
+                if (a, b) in self._mixed:
+                    self._mixed[a, b] += product
+                else:
+                    self._mixed[a, b] = product
+        for level, at, products in digits.squared(shape):
+            self._total.scatter(level, at, products, size=shape[0])
+        self._entries, self._rows = [], 0
 
     def _settle(self) -> None:
         for (a, b), product in self._mixed.items():
@@ -87,18 +110,16 @@ def _rounded(value: Array, fraction: Integers) -> Array:
 
 
 class _Digits:
-    """All digits of some strays: row, column, digit and place, one element each."""
+    """All digits of some strays, none of them zero."""
 
-    def __init__(self, row: Integers, column: Integers, value: Array, place: Integers) -> None:
-        found = [(row[:0], column[:0], value[:0], place[:0])]
-        while len(value):
-            digit = np.rint(value)
-            here = np.flatnonzero(digit)
-            found.append((row[here], column[here], digit[here], place[here]))
-            rest = (value - digit) * _BASE
-            more = np.flatnonzero(rest)
-            row, column, value, place = row[more], column[more], rest[more], place[more] + 1
-        self._row, self._column, self._digit, self._place = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    def __init__(self, entries: Entries) -> None:
+        found = [entries.at(np.empty(0, dtype=np.int64))]
+        while len(entries.value):
+            digit = np.rint(entries.value)
+            found.append(entries._replace(value=digit).at(digit != 0))
+            rest = (entries.value - digit) * _BASE
+            entries = entries._replace(value=rest, place=entries.place + 1).at(rest != 0)
+        self._row, self._column, self._digit, self._place = Entries.joined(found)
 
     def scattered(self, shape: tuple[int, int]) -> Iterator[tuple[int, sparse.csr_array]]:
         """Place by place the sparse matrix [columns, rows] of the digits at that place."""
@@ -106,8 +127,8 @@ class _Digits:
             here = np.flatnonzero(self._place == at)
             yield at, sparse.csr_array((self._digit[here], (self._column[here], self._row[here])), shape=shape)
 
-    def squared(self, shape: tuple[int, int]) -> Iterator[tuple[int, Integers]]:
-        """Level by level the products of digits with digits of the same row, summed over rows and over pairs of places."""
+    def squared(self, shape: tuple[int, int]) -> Iterator[tuple[int, tuple[Integers, Integers], Integers]]:
+        """Level by level the rows and columns and values of the products of digits with digits of the same row."""
         q, rows = shape
         places, index = np.unique(self._place, return_inverse=True)
         U = sparse.csr_array((self._digit.astype(np.int64), (index * q + self._column, self._row)), shape=(len(places) * q, rows))
@@ -116,4 +137,4 @@ class _Digits:
         level = -(places[a] + places[b] + 2)
         for at in np.unique(level).tolist():
             here = np.flatnonzero(level == at)
-            yield at, sparse.coo_array((products.data[here], (i[here], j[here])), shape=(q, q)).toarray()
+            yield at, (i[here], j[here]), products.data[here]
