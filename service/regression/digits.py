@@ -100,25 +100,26 @@ def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: i
         part.write(remainder.T if space.by_row else remainder, factors=factors)
         entries += _take_above(part, grid, remainder.T if space.by_row else remainder, first=tile.start)
         for place in range(at_least):
-            _next_digits(remainder, space.part(space.layer(place), tile))
+            _next_digits(remainder, space.part(space.layer(place), tile), first=place == 0)
     used = at_least
     while (left := space.left(everything=used >= grid.slices)) is None:
-        _next_digits(space.remainder, space.layer(used))
+        _next_digits(space.remainder, space.layer(used), first=False)
         used += 1
     if len(left):
         major, minor = np.divmod(left, space.remainder.shape[1])
         row, column = (major, minor) if space.by_row else (minor, major)
-        entries.append(Entries(row, column, space.remainder.ravel()[left], np.full(len(left), used)))
+        entries.append(Entries(row, column, space.remainder.ravel()[left] * _BASE, np.full(len(left), used)))
     if entries:
         strays.collect([space.columns_first(a) for a in range(used)], Entries.joined(entries))
     return used
 
 
-def _next_digits(remainder: Array, digits: Array) -> None:
-    """Move the leading digits of ``remainder`` to ``digits`` and bring the next ones to the front."""
+def _next_digits(remainder: Array, digits: Array, *, first: bool) -> None:
+    """Move the leading digits of ``remainder`` to ``digits``; the rest stays in their unit."""
+    if not first:
+        np.multiply(remainder, _BASE, out=remainder)
     np.rint(remainder, out=digits)
     np.subtract(remainder, digits, out=remainder)
-    np.multiply(remainder, _BASE, out=remainder)
 
 
 def _take_above(rows: Rows, grid: Grid, remainder: Array, *, first: int) -> list[Entries]:

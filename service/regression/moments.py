@@ -144,8 +144,7 @@ class Moments:
         if X.shape != (k, self.features) or Y.shape != (k, self.targets):
             raise ValueError(f"X has shape {X.shape} and Y {Y.shape}, expected ({k}, {self.features}) and ({k}, {self.targets}).")
         for name, values in (("X", X), ("Y", Y)):
-            if not np.isfinite(values).all():
-                row, column = np.argwhere(~np.isfinite(values))[0]
+            for row, column in _first_not_finite(values):
                 raise ValueError(f"{name}[{row}, {column}] is not a finite number: drop the row or fill in a value.")
         if weights is None:
             return Rows(X, Y)
@@ -164,6 +163,15 @@ class Moments:
             tops = place(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=self.resolution).tops
             self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
             self.tops = tops
+
+
+def _first_not_finite(values: Array) -> list[list[int]]:
+    """Row and column of the first value that is not finite, if there is one."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # one pass without a mask; a sum that overflows is looked at again
+            return []
+    found: list[list[int]] = np.argwhere(~np.isfinite(values))[:1].tolist()
+    return found
 
 
 def _pairs(tops: Integers) -> Integers:
