@@ -8,6 +8,7 @@ Invariant: ``parse_term(str(term)) == term``. Two terms that differ only in the 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,14 +53,22 @@ def quoted(name: str) -> str:
     return name if _BARE.fullmatch(name) else "`" + name.replace("`", "``") + "`"
 
 
-def parse_term(text: str) -> Term:
-    """Read one term; the powers of a feature that stands several times are added. Raises TermError."""
+def parse_term(text: str, types: Mapping[str, str | None] | None = None) -> Term:
+    """Read one term; the powers of a feature that stands several times are added.
+
+    Given `types`, the type of each feature by name (None where not known yet), the names must be among them and a categorical
+    feature stands once. Raises TermError.
+    """
     tokens = _Tokens(text)
     powers: dict[str, int] = {}
     while True:
         name, position = tokens.name(), tokens.start
         power = tokens.power() if tokens.accept("^") else 1
         powers[name] = powers.get(name, 0) + power
+        if types is not None and name not in types:
+            raise TermError(text, position, f"no feature is called {name!r}: use one of {', '.join(map(quoted, types))}")
+        if types is not None and types[name] == "categorical" and powers[name] > 1:
+            raise TermError(text, position, f"{quoted(name)} is categorical and has no powers: write it once")
         if powers[name] > MOST_POWER:
             raise TermError(text, position, f"{quoted(name)} stands to the power {powers[name]}: use at most {MOST_POWER}")
         if not tokens.accept("*"):
