@@ -117,9 +117,11 @@ def is_text(column: str, values: Column) -> bool | None:
         return None if values.size == 0 or (values.dtype.kind == "f" and bool(np.isnan(values).all())) else values.dtype.kind in "US"
     listed = _listed(values)
     types = set(map(type, listed)) - {type(None)}
-    if str not in types:
-        return False if types - {float} or not all(value is None or math.isnan(value) for value in listed) else None
-    text = {row: isinstance(value, str) for row, value in enumerate(listed) if label(value) is not None} if types - {str} else {}
+    text_types = {kind for kind in types if issubclass(kind, str)}
+    if not text_types:
+        floats = all(issubclass(kind, float) for kind in types)
+        return None if floats and all(value is None or math.isnan(value) for value in listed) else False
+    text = {row: isinstance(value, str) for row, value in enumerate(listed) if label(value) is not None} if types - text_types else {}
     if odd := [row for row, found in text.items() if found != next(iter(text.values()))]:
         raise RowErrors([RowError(odd[0], column, "text and numbers stand in one column: make them one kind, or declare it categorical")])
     return True

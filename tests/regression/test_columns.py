@@ -90,6 +90,8 @@ def test_codes_are_places_among_the_categories() -> None:
     [
         (["a", None], True),
         (["a", NAN], True),
+        ([np.str_("a")], True),
+        ([np.float64(NAN)], None),
         ([1, 2.0], False),
         ([NAN, 2.0], False),
         ([None, NAN], None),
