@@ -59,17 +59,38 @@ def config_command() -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("--target", required=True, multiple=True, help="Target column; repeat for several targets.")
-@click.option("--features", multiple=True, help="Feature columns, separated by commas or repeated; all but the target by default.")
+@click.option("--features", multiple=True, help="Feature columns, separated by commas or repeated; all others by default.")
+@click.option("--terms", multiple=True, help="Design columns such as area, area^2, area*rooms; separated by commas or repeated.")
+@click.option("--categorical", multiple=True, help="Feature columns whose numbers are categories; text is by itself.")
+@click.option("--weights", help="Column of weights.")
 @click.option("--model", default="default", show_default=True, help="Model to publish a version of.")
 @click.option("--intercept/--no-intercept", default=True, show_default=True)
+@click.option("--missing", type=click.Choice(["error", "drop"]), default="error", show_default=True, help="What to do with missing values.")
+@click.option(
+    "--unseen", type=click.Choice(["error", "reference"]), default="error", show_default=True, help="New categories when predicting."
+)
+@click.option("--like", help="Train in the frame of another version: MODEL@VERSION.")
+@click.option("--new-schema", is_flag=True, help="Let the model take another schema.")
+@click.option("--solver", default="exact", show_default=True, help="A solver's name, or its JSON as in POST /train.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True, help="Of gradient training.")
+@click.option("--history", is_flag=True, help="Print loss and parameters of every epoch of gradient training.")
 @click.option("--promote/--no-promote", default=True, show_default=True, help="Whether to serve the new version as live.")
 @click.option("--description", default="", help="A sentence kept with the version.")
+@click.option("--label", "labels", multiple=True, help="A label KEY=VALUE kept with the version; repeatable.")
 @tells_errors
-def train(file: Path, target: tuple[str, ...], features: tuple[str, ...], **options: Any) -> None:
-    """Fit the rows of FILE (CSV with a header line) and publish the version in the store."""
-    from service.training.command import train_file  # noqa: PLC0415 - torch takes a second to import
+def train(files: tuple[str, ...], **options: Any) -> None:
+    """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store."""
+    from service.training.command import train_files  # noqa: PLC0415 - torch takes a second to import
 
-    names = [name for group in features for name in group.split(",")]
-    train_file(file, options | {"target": list(target)} | ({"features": names} if names else {}))
+    train_files(files, options)
+
+
+@main.command()
+@tells_errors
+def selftest() -> None:
+    """Check that this machine multiplies exactly, and print the digits reached on NIST's reference data where they are found."""
+    from service.training.selftest import run  # noqa: PLC0415
+
+    sys.exit(run())

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from model_store import errors as store_errors
 from service import errors
-from service.numbers import dump
+from service.documents import dump
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"

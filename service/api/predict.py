@@ -1,14 +1,15 @@
 """`POST /predict`: rows in, predictions out. One function serves the hot door and Flask alike."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from service import metrics
 from service.api.answers import JSON, Answer, json_answer
 from service.api.schemas import PredictSchema
+from service.documents import Document
 from service.errors import Invalid, UnsupportedMedia
-from service.numbers import Document, Matrix, check_shape
-from service.regression.schema import Schema
+from service.rows import Rows, check_shape
 from service.serving.registry import LIVE, Registry
 from service.validation import validated
 
@@ -36,12 +37,11 @@ class PredictDoor:
         # Most clients ask for the same again and again. Only text can be remembered; anything else is refused anyway.
         asked = (_remembered if all(type(value) is str for _, value in options) else _asked)(options)
         loaded = self._registry.get(asked["model"], version=asked["version"], alias=asked["alias"] or LIVE)
-        x = rows_of(document, loaded.schema)
-        check_shape(len(x), x.shape[1], max_rows=self._max_rows, max_columns=self._max_columns)
-        y = loaded.predict(x) if len(x) else x[:, :0]
-        self._count(loaded.model, len(x))
-        predictions = y[:, 0].copy() if y.shape[1] == 1 else y
-        return json_answer({"model": loaded.model, "version": loaded.version, "predictions": predictions if len(x) else []})
+        rows = rows_of(document, loaded.schema.feature_names)
+        check_shape(rows.count, len(rows.names), max_rows=self._max_rows, max_columns=self._max_columns)
+        y = loaded.predict(rows)
+        self._count(loaded.model, rows.count)
+        return json_answer({"model": loaded.model, "version": loaded.version, "predictions": y[:, 0].copy() if y.shape[1] == 1 else y})
 
     def _count(self, model: str, rows: int) -> None:
         counted = self._counted.get(model)
@@ -59,17 +59,17 @@ def _asked(options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 _remembered = lru_cache(maxsize=256)(_asked)
 
 
-def rows_of(document: Document, schema: Schema) -> Matrix:
-    """The one matrix of a request, [n, p] in the order of the schema's features.
+def rows_of(document: Document, features: Sequence[str]) -> Rows:
+    """The rows of a request, with the columns `features`.
 
     Raises:
-        Invalid: rows or columns are missing, ragged or not numbers; each is named.
+        Invalid: rows or columns are missing, or ragged; each is named.
     """
     given = [name for name in DATA if name in document.members]
     if len(given) != 1:
         raise Invalid({"instances": ["give the rows as instances or as columns, and not as both"]})
     if given == ["columns"]:
-        return document.columns("columns", schema.features)
-    if document.has_objects("instances"):
-        return document.named_matrix("instances", schema.features)
-    return document.matrix("instances", columns=len(schema.features))
+        return document.columns("columns", features)
+    if document.first_is("instances", dict):
+        return document.named("instances", features)
+    return document.positional("instances", features)

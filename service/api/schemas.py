@@ -63,16 +63,42 @@ class FitSchema(ma.Schema):
     aic = fields.Raw(required=True, allow_none=True)
     bic = fields.Raw(required=True, allow_none=True)
     f = fields.Raw(required=True, allow_none=True)
-    condition = fields.Float(required=True)
+    condition = fields.Float(required=True, allow_none=True, metadata={"description": "of the design, its columns scaled alike"})
+    digits = fields.Float(required=True, metadata={"description": "digits of the coefficients that the data determine, at most 15"})
     aliased = fields.List(fields.String(), required=True)
     solver = fields.Raw(required=True)
+    advice = fields.List(fields.String(), metadata={"description": "what a reader of this fit must know, and what to do about it"})
+    effective_dof = fields.Raw(metadata={"description": "penalties: the degrees of freedom the coefficients use"})
+    gap = fields.Raw(metadata={"description": "lasso and elastic net: the duality gap left, relative"})
+    epochs = fields.Integer(metadata={"description": "gradient training: epochs run"})
+    converged = fields.Boolean(metadata={"description": "gradient training: whether `tolerance` ended it"})
+    loss = fields.Float(metadata={"description": "gradient training: the last loss"})
+    gap_to_exact = fields.Raw(
+        metadata={"description": "gradient training: root mean square difference of its predictions from the exact ones", "nullable": True}
+    )
     coefficients = fields.List(fields.Nested(CoefficientSchema), required=True)
+
+
+class FeatureSchema(ma.Schema):
+    """A raw input column."""
+
+    name = fields.String(required=True)
+    type = fields.String(required=True, validate=validate.OneOf(["numeric", "categorical"]))
+
+
+class EpochSchema(ma.Schema):
+    """The state after an epoch of gradient training; epoch 0 is the initial state."""
+
+    epoch = fields.Integer(required=True)
+    loss = fields.Float(required=True)
+    weight = fields.Raw(required=True)
+    bias = fields.Raw(required=True, allow_none=True)
 
 
 class ModelSchemaSchema(ma.Schema):
     """What a row must look like."""
 
-    features = fields.List(fields.String(), required=True)
+    features = fields.List(fields.Nested(FeatureSchema), required=True)
     terms = fields.List(fields.String(), required=True)
     targets = fields.List(fields.String(), required=True)
     frame = fields.Dict(required=True)
@@ -93,6 +119,7 @@ class VersionSchema(ma.Schema):
     state_dict = fields.String(required=True)
     schema = fields.Nested(ModelSchemaSchema, required=True)
     fit = fields.Nested(FitSchema, required=True)
+    history = fields.List(fields.Nested(EpochSchema), metadata={"description": "gradient training, when asked for"})
 
 
 class ModelSchema(ma.Schema):

@@ -1,89 +1,193 @@
-"""Least squares by Householder QR of [1 X Y], accumulated batch by batch.
+"""Least squares from moments alone, exact to the last digit that the data determine.
 
-The triangular factor R of all rows seen is the whole state: [1 X Y] = Q R, so rows are read once and never kept.
+Invariant: coefficients come from elementwise double-double arithmetic in a fixed order, are refined against the exact normal equations,
+and are rounded once; BLAS may speed the way there but leaves no trace in them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+from scipy.linalg import lapack
+from scipy.sparse.linalg import LinearOperator, eigsh
 
-Matrix = npt.NDArray[np.float64]
+from service.regression import triangular
+from service.regression.double_double import DoubleDouble, add, divide, exact, matmul, multiply, scale, subtract, zeros
+from service.regression.limbs import Integers
+from service.regression.moments import Moments
+from service.regression.normal_equations import Equations, ExactEquations, equations
+from service.regression.products import Array
 
-ALIASED = 2.0**-44  # a pivot this small beside its column's norm is rounding error, not information
-
-
-def triangle(matrix: Matrix) -> Matrix:
-    """The factor R of the QR decomposition."""
-    return np.asarray(np.linalg.qr(matrix, mode="r"))
-
-
-class Factor:
-    """The factor R [p + t, p + t] of the design rows (p columns, the intercept first when there is one) and t targets."""
-
-    def __init__(self, columns: int, targets: int, *, intercept: bool) -> None:
-        self.columns, self.targets, self.intercept = columns + intercept, targets, intercept
-        self.n = 0
-        self.target_sums = np.zeros(targets)
-        self.r: Matrix = np.zeros((0, self.columns + targets))
-
-    def add(self, x: Matrix, y: Matrix) -> None:
-        """Take in rows x [k, columns] with their targets y [k, targets]."""
-        chunk = max(4 * self.r.shape[1], 160_000 // self.r.shape[1])  # rows that stay in the cache
-        for start in range(0, len(x), chunk):
-            rows = [x[start : start + chunk], y[start : start + chunk]]
-            if self.intercept:
-                rows.insert(0, np.ones((len(rows[0]), 1)))
-            self.r = triangle(np.vstack([self.r, np.hstack(rows)]))
-        self.n += len(x)
-        self.target_sums += y.sum(axis=0)
+_ELEMENTWISE = 300  # columns up to which the factor itself is computed in double-double (half a second)
+_CONTRACTION = 2.0**-8  # of the error by one step with a float64 factor; if it would be less, the factor must be double-double
+_CONVERGED = 2.0**-100  # of a coefficient
+_NEGLIGIBLE = 2.0**-130  # of the largest scaled coefficient: a zero that arithmetic did not quite reach
+_STEPS = 40
+_PERFECT = 2.0**-96  # residuals below this share of the targets' squares are the rounding of the targets themselves
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A solved regression. Columns are the design columns, the intercept first when there is one.
+    """Coefficients of ``P`` design columns (the intercept first where there is one) for ``t`` targets, and what inference needs.
 
-    coefficients [p, t], standard_errors [p, t] (NaN where there are no degrees of freedom), rss [t], tss [t] (uncentred
-    without an intercept), n rows, rank, condition of the column-scaled design, aliased: indices of the columns left out.
+    coefficients [P, t]: 0 for aliased columns. aliased: the columns that are combinations of columns before them, and were left out.
+    condition: of the design, each column scaled to length 1. digits: how many significant digits of the coefficients survive if each value
+    of the data is uncertain in its last bit, at most 15. rss, tss [t]: sums of squares of residuals, and of targets about their mean (about
+    0 without an intercept). A perfect fit has an rss of exactly 0. factor [P, P]: W with W W' = (X'X)^-1, rows and columns of aliased
+    columns zero. n: rows; weight: the sum of their weights. means [P]: of the design columns.
     """
 
-    coefficients: Matrix
-    standard_errors: Matrix
-    rss: Matrix
-    tss: Matrix
-    n: int
-    rank: int
-    condition: float
+    coefficients: Array
     aliased: tuple[int, ...]
+    condition: float
+    digits: float
+    rss: Array
+    tss: Array
+    n: int
+    weight: float
     intercept: bool
+    means: Array
+    estimates: DoubleDouble
+    factor: DoubleDouble
+
+    @property
+    def rank(self) -> int:
+        return len(self.coefficients) - len(self.aliased)
 
     @property
     def dof(self) -> int:
-        """Residual degrees of freedom."""
-        return self.n - self.rank
+        """Rows in excess of independent columns."""
+        return max(0, self.n - self.rank)
 
 
-def solve(factor: Factor) -> Fit:
-    """Coefficients, their standard errors and sums of squares from the factor alone.
+def solve(moments: Moments, *, intercept: bool = True, penalty: float = 0.0) -> Fit:
+    """The least-squares fit, or with ``penalty`` >= 0 the ridge fit that minimises rss + penalty * |b|^2 (never of the intercept).
 
-    A column that depends on columns before it is left out: its coefficient is zero and its index is in `aliased`.
+    Always returns a fit: dependent columns are left out and named, and `advice` says what is wrong with it.
     """
-    p = factor.columns
-    r = np.vstack([factor.r, np.zeros((max(0, factor.r.shape[1] - len(factor.r)), factor.r.shape[1]))])
-    norms = np.linalg.norm(r, axis=0)
-    pivots = np.abs(np.diagonal(r))
-    aliased = tuple(int(j) for j in range(p) if pivots[j] <= ALIASED * norms[j])
-    kept = [j for j in range(p) if j not in aliased]
-    r = triangle(r[:, [*kept, *range(p, r.shape[1])]])
-    rank = len(kept)
-    rx, z, below = r[:rank, :rank], r[:rank, rank:], r[rank:, rank:]
-    inverse = np.linalg.solve(rx, np.eye(rank)) if rank else np.zeros((0, 0))
-    rss = np.where((norms[p:] > 0) & (np.linalg.norm(below, axis=0) > ALIASED * norms[p:]), (below**2).sum(axis=0), 0.0)
-    tss = norms[p:] ** 2 - (factor.target_sums**2 / factor.n if factor.intercept else 0.0)
-    coefficients, errors = np.zeros((p, factor.targets)), np.full((p, factor.targets), np.nan)
-    coefficients[kept] = inverse @ z
-    if factor.n > rank:
-        errors[kept] = np.linalg.norm(inverse, axis=1)[:, None] * np.sqrt(rss / (factor.n - rank))
-    scaled = rx / norms[kept] if rank else rx
-    condition = float(np.linalg.cond(scaled)) if rank else 1.0
-    return Fit(coefficients, errors, rss, tss, factor.n, rank, condition, aliased, factor.intercept)
+    system = equations(moments, intercept=intercept, penalty=penalty)
+    factor = _by_blas(system) if len(system.exponents) > _ELEMENTWISE else None
+    kept, inverse, condition = _by_elements(system) if factor is None else factor
+    exactly = ExactEquations(system)
+    b = _refined(exactly, kept, inverse, shape=(len(system.exponents), moments.targets))
+    return _fit(system, b, exactly.rss(b).hi, kept=kept, inverse=inverse, condition=condition)
+
+
+def in_basis(fit: Fit, T: DoubleDouble) -> Fit:
+    """``fit`` in the basis in which design row x reads x T^-1: coefficients T b and factor T W, formed in double-double.
+
+    T [P, P] is, for a polynomial in t = (x - m) / h, the matrix whose column k holds the coefficients of t^k in powers of x. Sums of
+    squares, condition and aliased columns stay those of the design; ``means`` have no meaning in another basis and become nan.
+    """
+    estimates = matmul(T, fit.estimates)
+    return replace(
+        fit,
+        estimates=estimates,
+        coefficients=estimates.hi + estimates.lo,
+        factor=matmul(T, fit.factor),
+        means=np.full_like(fit.means, np.nan),
+    )
+
+
+def advice(fit: Fit, names: list[str]) -> list[str]:
+    """What a reader of ``fit`` must know, each with what to do about it; ``names`` [P] are those of the design columns."""
+    found = []
+    if fit.aliased:
+        listed = ", ".join(names[j] for j in fit.aliased)
+        found.append(f"Left out as combinations of the columns before them: {listed}. Remove them, or collect rows in which they differ.")
+    if fit.dof == 0:
+        found.append(f"{fit.n} rows determine {fit.rank} coefficients with none to spare: errors cannot be estimated. Add rows.")
+    elif not fit.rss.all():
+        found.append("The fit is perfect to the last digit of the targets: errors are zero. Check whether a column was computed from them.")
+    if fit.digits < 6:
+        found.append(
+            f"The data determine only {fit.digits:.0f} digits of the coefficients (condition {fit.condition:.1e}): centre or drop columns."
+        )
+    return found
+
+
+def _by_elements(system: Equations) -> tuple[Integers, DoubleDouble, float]:
+    """The independent columns, the inverse of their factor, and its condition."""
+    R, independent = triangular.cholesky(system.gram)
+    kept = np.flatnonzero(independent)
+    R = R.at(np.ix_(kept, kept))
+    return kept, triangular.inverse(R), _condition(R.hi)
+
+
+def _by_blas(system: Equations) -> tuple[Integers, DoubleDouble, float] | None:
+    """The same in float64, all columns being independent; None where that is not sure, or not enough to refine with."""
+    upper, failed = lapack.dpotrf(system.gram.hi, lower=0, clean=1)
+    if failed:
+        return None
+    inverse, _ = lapack.dtrtri(upper, lower=0)
+    condition = _extreme_condition(upper, inverse)
+    if len(upper) * condition**2 * 2.0**-53 > _CONTRACTION:
+        return None
+    return np.arange(len(upper)), exact(inverse), condition
+
+
+def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, shape: tuple[int, int]) -> DoubleDouble:
+    """Coefficients [P, t] that solve the exact equations over the columns ``kept``, to the last bit of double-double or nearly so."""
+    b, before = zeros(*shape), 1.0
+    for taken in range(_STEPS):
+        rest = exactly.residual(b).at(kept)
+        if inverse.lo.any():
+            step = matmul(inverse, matmul(DoubleDouble(inverse.hi.T, inverse.lo.T), rest))
+        else:
+            step = exact(inverse.hi @ (inverse.hi.T @ rest.hi))
+        b.put(kept, add(b.at(kept), step))
+        largest = np.abs(b.hi).max(axis=0, initial=0.0)
+        enough = np.maximum(_CONVERGED * np.abs(b.hi[kept]), _NEGLIGIBLE * largest)
+        moved = float((np.abs(step.hi) / np.where(enough > 0, enough, 1.0)).max(initial=0.0))
+        if moved * (moved / before if taken else 1.0) <= 1.0:  # what the next step, shorter by as much as this one was, would still move
+            break
+        before = moved
+    b.put(np.abs(b.hi) <= 4 * _NEGLIGIBLE * largest, exact(0.0))
+    return b
+
+
+def _condition(R: Array) -> float:
+    """The 2-norm condition of R with columns scaled to length 1."""
+    if not len(R):
+        return 1.0
+    values = np.linalg.svd(R / np.linalg.norm(R, axis=0), compute_uv=False)
+    return float(values[0] / values[-1])
+
+
+def _extreme_condition(R: Array, inverse: Array) -> float:
+    """The same within a percent, from the extreme eigenvalues alone."""
+    lengths = np.linalg.norm(R, axis=0)
+    scaled, back = R / lengths, inverse * lengths[:, None]
+    start = np.ones(len(R))
+
+    def largest(A: Array) -> float:
+        operator = LinearOperator(A.shape, matvec=lambda v: A.T @ (A @ v), dtype=np.float64)
+        return float(eigsh(operator, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0])
+
+    return float(np.sqrt(largest(scaled) * largest(back.T)))
+
+
+def _fit(system: Equations, b: DoubleDouble, rss: Array, *, kept: Integers, inverse: DoubleDouble, condition: float) -> Fit:
+    P = len(system.exponents)
+    estimates = system.unscaled(b)
+    factor = inverse
+    if len(kept) < P:
+        factor = zeros(P, P)
+        factor.put(np.ix_(kept, kept), inverse)
+    tss = system.squares
+    if system.intercept and system.moments.n:
+        tss = subtract(tss, divide(multiply(system.target_ones, system.target_ones), system.weight))
+    rss, tss_hi = (np.where(part <= _PERFECT * system.squares.hi, 0.0, part) for part in (rss, tss.hi))
+    return Fit(
+        coefficients=estimates.hi + estimates.lo,
+        aliased=tuple(sorted(set(range(P)) - set(kept.tolist()))),
+        condition=condition,
+        digits=float(np.clip(np.log10(2.0**53 / condition), 0.0, 15.0)),
+        rss=np.ldexp(rss, 2 * system.target_exponents),
+        tss=np.ldexp(tss_hi, 2 * system.target_exponents),
+        n=system.moments.n,
+        weight=float(np.ldexp(system.weight.hi, 2 * system.ones_exponent)),
+        intercept=system.intercept,
+        means=np.ldexp(system.ones.hi / system.weight.hi, system.exponents - system.ones_exponent) if system.moments.n else np.zeros(P),
+        estimates=estimates,
+        factor=scale(factor, -system.exponents[:, None]),
+    )

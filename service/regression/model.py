@@ -25,9 +25,9 @@ class LinearRegression(nn.Module):
         return predicted
 
     @classmethod
-    def from_coefficients(cls, weight: Matrix, bias: Matrix | None) -> "LinearRegression":
+    def from_coefficients(cls, weight: Matrix, bias: Matrix | None, *, dtype: torch.dtype = torch.float64) -> "LinearRegression":
         """A model with these parameters: weight [t, p], bias [t] or None without an intercept."""
-        model = cls(weight.shape[1], weight.shape[0], intercept=bias is not None)
+        model = cls(weight.shape[1], weight.shape[0], intercept=bias is not None, dtype=dtype)
         with torch.no_grad():
             model.linear.weight.copy_(torch.from_numpy(np.array(weight)))
             if bias is not None:

@@ -1,35 +1,198 @@
-"""What a row must look like: named features, the design columns made of them, the targets, and whether there is an intercept.
+"""What the rows of one model version look like, and how they become design columns.
 
-Order never matters where names are given: a schema fixes one order, and everything else is brought into it.
+Order never matters where names are given: a schema fixes one order of features, terms and targets. All that data decided once, when
+the model's line was created, stands in `frame`. Invariant: the same values in the same frame give the same bits of design.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from service.regression.columns import Array, Data, RowErrors, faults
+from service.regression.design import DesignColumn, build, expand, has_lower_powers, highest_powers, raw_map
+from service.regression.double_double import DoubleDouble
+from service.regression.polynomial import PolynomialBasis
+from service.regression.terms import Term, parse_term
+from service.regression.values import Mask, Values, in_order, read
+
+FeatureType = Literal["numeric", "categorical"]
+MissingPolicy = Literal["error", "drop"]
+UnseenPolicy = Literal["error", "reference"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One raw input column."""
+
+    name: str
+    type: FeatureType
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The constants of a model's line: categories are sorted and the first is the reference; `polynomials`
+    has the basis of each feature that stands to a power above 1."""
+
+    intercept: bool = True
+    missing: MissingPolicy = "error"
+    unseen: UnseenPolicy = "error"
+    polynomials: Mapping[str, PolynomialBasis] = field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Features, terms, targets and frame of one model version."""
+    """Features, terms, targets and frame of one model version. Raises ValueError where they contradict one another."""
 
-    features: tuple[str, ...]
+    features: tuple[Feature, ...]
+    terms: tuple[Term, ...]
     targets: tuple[str, ...]
-    intercept: bool = True
+    frame: Frame
+
+    def __post_init__(self) -> None:
+        check_names(self.feature_names, self.targets)
+        types = {feature.name: feature.type for feature in self.features}
+        for index, term in enumerate(self.terms):
+            parse_term(str(term), types)
+            if term in self.terms[:index]:
+                raise ValueError(f"term {str(term)!r} is there twice: leave one out")
+        _check_frame(self)
+        reserved = ("intercept",) if self.frame.intercept else ()
+        if len({*self.column_names, *reserved}) < len(self.column_names) + len(reserved):
+            raise ValueError(f"two coefficients would have one name ({', '.join((*reserved, *self.column_names))}): rename a feature")
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the design columns, the intercept aside."""
-        return self.features
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the raw columns, in the order of a positional row."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def columns(self) -> tuple[DesignColumn, ...]:
+        """The design columns, the intercept aside."""
+        return tuple(column for term in self.terms for column in expand(term, self.frame.categories))
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the design columns as coefficients are reported: `area^2`, `zip[10115]`."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the design is the matrix of features itself: all numeric, each its own term, in their order."""
+        return not self.frame.categories and self.terms == tuple(Term(((name, 1),)) for name in self.feature_names)
+
+    def design(self, data: Data, *, names: Sequence[str] | None = None) -> Array:
+        """The design [n, p], float64, of all rows: a matrix [n, features] by position (or by `names`), or columns by name.
+
+        Columns that no feature names are ignored. A plain schema hands a float64 matrix back as it is. Raises RowErrors for
+        columns that are absent or of another type, missing values, and categories never seen (unless unseen is "reference").
+        """
+        if self.is_plain and isinstance(data, np.ndarray):
+            matrix = in_order(data, self.feature_names, names)
+            if _finite(matrix):
+                return matrix
+        return self._built(self._read(data, names))
+
+    def training_design(self, data: Data, *, names: Sequence[str] | None = None) -> tuple[Array, Mask | None]:
+        """As `design`, but where missing is "drop" of the complete rows alone; and which were kept [n], None for all."""
+        if self.is_plain and isinstance(data, np.ndarray):
+            matrix = in_order(data, self.feature_names, names)
+            if _finite(matrix):
+                return matrix, None
+        values = self._read(data, names)
+        kept = values.complete()
+        if self.frame.missing == "error" or kept.all():
+            return self._built(values), None
+        return self._built(values.keep(kept)), kept
+
+    def raw_map(self) -> DoubleDouble | None:
+        """The matrix from design to raw coefficients, the intercept first if there is one; None where they are the same.
+
+        With covariance V of the design coefficients, that of the raw ones is M V M'.
+        """
+        return raw_map(self.columns, self.frame.polynomials, intercept=self.frame.intercept) if self.frame.polynomials else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The `schema` member of a version document."""
+        """The `schema` of a version document."""
+        frame = self.frame
         return {
-            "features": list(self.features),
-            "terms": list(self.terms),
+            "features": [{"name": feature.name, "type": feature.type} for feature in self.features],
+            "terms": [str(term) for term in self.terms],
             "targets": list(self.targets),
-            "frame": {"intercept": self.intercept},
+            "frame": {
+                "intercept": frame.intercept,
+                "missing": frame.missing,
+                "unseen": frame.unseen,
+                "polynomials": {name: asdict(basis) for name, basis in frame.polynomials.items()},
+                "categories": {name: list(categories) for name, categories in frame.categories.items()},
+            },
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Schema":
-        """Read what `to_dict` wrote."""
-        return cls(tuple(data["features"]), tuple(data["targets"]), data["frame"]["intercept"])
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote; members of the frame that are not of the design are left to their owners. Raises ValueError."""
+        try:
+            frame = document["frame"]
+            return cls(
+                tuple(Feature(feature["name"], feature["type"]) for feature in document["features"]),
+                tuple(parse_term(term) for term in document["terms"]),
+                tuple(document["targets"]),
+                Frame(
+                    frame["intercept"],
+                    frame["missing"],
+                    frame["unseen"],
+                    {name: PolynomialBasis(**basis) for name, basis in frame["polynomials"].items()},
+                    {name: tuple(categories) for name, categories in frame["categories"].items()},
+                ),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is no schema: {error} is absent or of another kind") from error
+
+    def _read(self, data: Data, names: Sequence[str] | None) -> Values:
+        return read(data, self.feature_names, categories=self.frame.categories, names=names)
+
+    def _built(self, values: Values) -> Array:
+        frame = self.frame
+        values = values.checked(unseen_is_reference=frame.unseen == "reference")
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = build(self.terms, values, categories=frame.categories, bases=frame.polynomials)
+        if not _finite(matrix):
+            overflows = zip(self.column_names, ~np.isfinite(matrix).T, strict=True)
+            raise RowErrors([error for name, rows in overflows for error in faults(name, rows, "is beyond the range of float64")])
+        return matrix
+
+
+def check_names(features: Sequence[str], targets: Sequence[str]) -> None:
+    """Raises ValueError unless there are features and targets, each with a name of its own."""
+    names = [*features, *targets]
+    if not features or not targets:
+        raise ValueError("a schema needs a feature and a target: name at least one of each")
+    if "" in names or len(set(names)) < len(names):
+        raise ValueError(f"features and targets ({', '.join(names)}) need names, each another: rename or leave one out")
+
+
+def _check_frame(schema: Schema) -> None:
+    frame = schema.frame
+    for policy, allowed in ((frame.missing, MissingPolicy), (frame.unseen, UnseenPolicy)):
+        if policy not in get_args(allowed):
+            raise ValueError(f"a policy is {policy!r}: pass one of {', '.join(get_args(allowed))}")
+    if set(frame.categories) != {feature.name for feature in schema.features if feature.type == "categorical"}:
+        raise ValueError("the frame must list the categories of each categorical feature and of no other")
+    for name, known in frame.categories.items():
+        if not known or list(known) != sorted(set(known)):
+            raise ValueError(f"the categories of {name} must be at least one, sorted, each once")
+    if set(frame.polynomials) != set(highest_powers(schema.terms)):
+        raise ValueError("the frame must hold a polynomial basis of each feature that stands to a power above 1 and of no other")
+    for name, basis in frame.polynomials.items():
+        if (basis.centre or basis.reach) and not has_lower_powers(name, schema.terms, intercept=frame.intercept):
+            raise ValueError(f"the polynomial of {name} lacks lower powers: pass centre 0 and reach 0, or name them")
+
+
+def _finite(matrix: Array) -> bool:
+    """Whether all entries are finite: a sum tells in one sweep, unless it overflows itself."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(matrix.sum()) or bool(np.isfinite(matrix).all())

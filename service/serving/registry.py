@@ -21,6 +21,7 @@ from service import metrics
 from service.errors import Invalid, NotReady
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
+from service.rows import Rows
 
 Matrix = npt.NDArray[np.float64]
 LIVE = "live"
@@ -36,17 +37,19 @@ class Loaded:
     schema: Schema
     module: LinearRegression
 
-    def predict(self, x: Matrix) -> Matrix:
-        """Predictions [n, t] for feature rows x [n, p].
+    def predict(self, rows: Rows) -> Matrix:
+        """Predictions [n, t].
 
         Raises:
-            Invalid: a prediction is too large for float64.
+            Invalid: a cell does not fit the schema, or a prediction is too large for float64.
         """
+        with rows.telling():
+            x = self.schema.design(rows.data, names=rows.names)
         y = self.module.predict(x)
         finite = np.isfinite(y)
         if not finite.all():
-            row = int(np.argwhere(~finite)[0][0])
-            raise Invalid({f"instances[{row}]": ["has a prediction too large for float64"]})
+            row, target = np.argwhere(~finite)[0].tolist()
+            raise Invalid({rows.where(row, self.schema.targets[target]): ["has a prediction too large for float64"]})
         return y
 
 
@@ -178,7 +181,7 @@ class Registry:
             manifest = self._store.manifest(model, version)
             module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
             loaded = Loaded(model, str(version), Schema.from_dict(manifest.document["schema"]), module)
-            loaded.predict(np.zeros((1, module.linear.in_features)))
+            module.predict(np.zeros((1, module.linear.in_features)))
         except NotFound:
             raise
         except Exception as error:  # a version made elsewhere may fail in any way, and the one before must go on

@@ -1,42 +1,108 @@
 """`service train`: the training of the trainer process, run here and shown in a terminal."""
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rich.progress
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from model_store.store import ModelStore
 from service.config import Config
+from service.errors import Invalid, NotReady
+from service.regression.products import self_test, syrk
 from service.training.document import version_document
-from service.training.sources import Limits, open_source
+from service.training.framing import frame_of, with_frame
+from service.training.options import load_options, options_from_query
+from service.training.sources import Limits, open_table
+from service.training.tables import SUFFIXES, count_rows
+from service.training.train import Progress as Told
 from service.training.train import train
 
+LISTS = ("target", "features", "terms", "categorical", "labels")
 
-def train_file(path: Path, given: dict[str, Any]) -> None:
-    """Train on a CSV file, publish in the configured store, and print the version.
 
-    The progress bar and the messages go to standard error and are quiet when that is not a terminal.
+def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Train on files, publish in the configured store, and print the version.
+
+    The progress bar goes to standard error and is quiet when that is not a terminal.
     """
+    if (reason := self_test(syrk)) is not None:
+        raise NotReady(reason)
     config = Config.from_environ(os.environ)
-    source, options = open_source(path, "text/csv", given, Limits(config.max_rows, config.max_columns))
+    paths = find_files(patterns)
+    options = load_options(parse(given))
     store = ModelStore.open(config.store)
-    columns = (rich.progress.TextColumn("{task.description}"), rich.progress.MofNCompleteColumn(), rich.progress.TimeElapsedColumn())
-    with rich.progress.Progress(*columns, console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as bar:
-        task = bar.add_task("rows", total=None)
-        manifest = train(store, source, options, progress=lambda rows: bar.update(task, completed=rows), who="command line")
+    if options.like is not None:
+        options = with_frame(options, frame_of(store, options.like)[0])
+    form = SUFFIXES[paths[0].suffix.lower()]
+    source = open_table(paths, form, options, Limits(config.max_rows, config.max_columns))
+    errors = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal, transient=True) as bar:
+        reading = bar.add_task("rows", total=count_rows(paths, form), rate="")
+        epochs = bar.add_task("epochs", total=None, rate="", visible=False)
+
+        def on_rows(rows: int) -> None:
+            speed = bar.tasks[reading].speed
+            bar.update(reading, completed=rows, rate=f"{speed:,.0f} rows/s" if speed else "")
+
+        def on_epoch(epoch: int, asked: int, loss: float) -> None:
+            bar.update(epochs, completed=epoch, total=asked, rate=f"loss {loss:.6g}", visible=True)
+
+        manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who="command line")
     show(version_document(store, manifest))
 
 
+def find_files(patterns: Sequence[str]) -> list[Path]:
+    """The files that names and globs mean, sorted within each glob; all of one form.
+
+    Raises:
+        Invalid: a pattern matches nothing, or a file is of a form that is not read or another than the first's.
+    """
+    paths: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        found = [path] if path.is_file() else sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        if not found:
+            raise Invalid({pattern: ["matches no file"]})
+        paths += found
+    forms = {path.name: SUFFIXES.get(path.suffix.lower()) for path in paths}
+    wrong = [name for name, form in forms.items() if form is None]
+    if wrong:
+        raise Invalid({name: [f"must end in one of {', '.join(SUFFIXES)}"] for name in wrong})
+    if len(set(forms.values())) > 1:
+        raise Invalid({name: ["is of another form than the first file"] for name, form in forms.items() if form != forms[paths[0].name]})
+    return paths
+
+
+def parse(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The command line's options as those of a request."""
+    lists = options_from_query({name: given[name] for name in LISTS if given[name]})
+    others = {name: value for name, value in given.items() if name not in LISTS and value is not None}
+    solver = others["solver"].strip()
+    if solver.startswith("{"):
+        try:
+            others["solver"] = json.loads(solver)
+        except ValueError as error:
+            raise Invalid({"solver": ["is not valid JSON"]}) from error
+    return others | lists
+
+
 def show(document: dict[str, Any]) -> None:
-    """Print a version document as a heading and its coefficient table."""
+    """Print a version document: a heading, the history of gradient training if there is one, and the coefficient table."""
     fit = document["fit"]
     console = Console()
     console.print(
         f"{document['model']} version {document['version']}: n = {fit['n']}, R² = {fit['r2']}, residual sd = {fit['residual_std']}"
     )
+    for entry in document.get("history", ()):
+        console.print(f"epoch {entry['epoch']:>6}  loss {entry['loss']:.8g}  weight {entry['weight']}  bias {entry['bias']}")
+    for line in fit.get("advice", ()):
+        console.print(line)
     table = Table("target", "term", "estimate", "std error", "t", "p")
     for row in fit["coefficients"]:
         table.add_row(row["target"], row["term"], *(_number(row[name]) for name in ("estimate", "std_error", "t", "p")))

@@ -10,6 +10,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from service.regression.schema import MissingPolicy, UnseenPolicy
+from service.training.solver import Exact, Solver, SolverField
 from service.validation import is_name, validated
 
 
@@ -34,10 +36,19 @@ class TrainOptionsSchema(ma.Schema):
     intercept = fields.Boolean(load_default=True)
     promote = fields.Boolean(load_default=True, metadata={"description": "move the alias live to the new version"})
     description = fields.String(load_default="", validate=validate.Length(max=1000))
+    terms = OneOrMany(load_default=None, metadata={"description": "design columns, replacing the default: `area`, `area^2`, `area*rooms`"})
+    weights = fields.String(load_default=None, metadata={"description": "column of weights; with a JSON body also a list, one per row"})
+    categorical = OneOrMany(load_default=(), metadata={"description": "feature columns that are categories; text is by itself"})
+    unseen = fields.String(load_default="error", validate=validate.OneOf(["error", "reference"]))
+    missing = fields.String(load_default="error", validate=validate.OneOf(["error", "drop"]))
+    like = fields.String(load_default=None, metadata={"description": "train in the frame of this version, such as `rent@3` or `rent@live`"})
+    new_schema = fields.Boolean(load_default=False, metadata={"description": "let an existing model take another schema"})
+    history = fields.Boolean(load_default=False, metadata={"description": "gradient training: loss and parameters of every epoch"})
+    dtype = fields.String(load_default="float64", validate=validate.OneOf(["float64", "float32"]))
     labels = fields.Dict(
         keys=fields.String(validate=validate.Length(max=64)), values=fields.String(validate=validate.Length(max=256)), load_default=dict
     )
-    solver = fields.String(load_default="exact", validate=validate.OneOf(["exact"]))
+    solver = SolverField(load_default=Exact)
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> "TrainOptions":
@@ -64,8 +75,17 @@ class TrainOptions:
     intercept: bool = True
     promote: bool = True
     description: str = ""
+    terms: tuple[str, ...] | None = None
+    weights: str | None = None
+    categorical: tuple[str, ...] = ()
+    unseen: UnseenPolicy = "error"
+    missing: MissingPolicy = "error"
+    like: str | None = None
+    new_schema: bool = False
+    history: bool = False
+    dtype: str = "float64"
     labels: Mapping[str, str] = field(default_factory=dict)
-    solver: str = "exact"
+    solver: Solver = field(default_factory=Exact)
 
 
 def load_options(given: Mapping[str, Any]) -> TrainOptions:

@@ -3,7 +3,9 @@
 Nothing is published before everything is computed, and the move of the alias `live` is the last step.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,71 +14,135 @@ import torch
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
 from service.errors import Contradiction, Invalid
-from service.regression.inference import coefficient_table, summary
-from service.regression.least_squares import Factor, Fit, solve
 from service.regression.model import LinearRegression
+from service.regression.moments import Moments
+from service.regression.products import Array
 from service.regression.schema import Schema
+from service.rows import Rows
+from service.training.framing import build_schema, check_schema, frame_of
 from service.training.options import TrainOptions
-from service.training.sources import Source
+from service.training.solver import Gradient
+from service.training.solving import Design, Solved, solve
+from service.training.sources import Chosen, Source
 
-Progress = Callable[[int], None]
-INTERCEPT = "intercept"
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training tells while it runs: rows read so far, and of gradient training (epoch, epochs, loss)."""
+
+    rows: Callable[[int], None] = lambda _rows: None
+    epoch: Callable[[int, int, float], None] = lambda _epoch, _epochs, _loss: None
 
 
-def train(store: ModelStore, source: Source, options: TrainOptions, *, progress: Progress = lambda _rows: None, who: str = "") -> Manifest:
-    """Fit the rows of `source` exactly and publish the version; `progress` is called with the rows read so far.
+QUIET = Progress()
+
+
+def train(store: ModelStore, source: Source, options: TrainOptions, *, progress: Progress = QUIET, who: str = "") -> Manifest:
+    """Fit the rows of `source` and publish the version.
 
     Raises:
-        Invalid: rows are wrong, or there are none.
+        Invalid: rows are wrong, or there are none, or gradient training diverged.
+        Contradiction: the model has another schema.
         StoreError: the version cannot be published.
     """
-    schema = source.schema
-    factor = Factor(len(schema.terms), len(schema.targets), intercept=schema.intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # what leaves float64 is told below
-        for batch in source.batches():
-            factor.add(batch.x, batch.y)
-            progress(factor.n)
-        if factor.n == 0:
-            raise Invalid({"instances": ["has no rows to train on"]})
-        fit = solve(factor)
-    if not all(np.isfinite(part).all() for part in (fit.coefficients, fit.rss, fit.tss)):
+    if options.like is not None:
+        schema, resolution = frame_of(store, options.like)
+    else:
+        schema, resolution = build_schema(source, options), None
+    check_schema(store, schema, options)
+    moments, design = accumulate(source, schema, resolution, keep=isinstance(options.solver, Gradient), progress=progress)
+    if moments.n == 0:
+        raise Invalid({"instances": ["have no rows to train on"]})
+    solved = solve(schema, moments, options, design=design, progress=progress.epoch)
+    if not np.isfinite(solved.coefficients).all():
         raise Contradiction("the data are too large for float64: scale the columns and train again")
-    return publish(store, schema, fit, options, who=who)
+    return publish(store, schema, moments, solved, options, who=who)
 
 
-def publish(store: ModelStore, schema: Schema, fit: Fit, options: TrainOptions, *, who: str) -> Manifest:
-    """Store a fit as the next version of its model."""
-    weight = fit.coefficients[fit.intercept :].T
-    model = LinearRegression.from_coefficients(weight, fit.coefficients[0] if fit.intercept else None)
+def accumulate(
+    source: Source, schema: Schema, resolution: Sequence[int] | None, *, keep: bool, progress: Progress = QUIET
+) -> tuple[Moments, Design | None]:
+    """The exact moments of all rows, and the design itself when it is to be kept."""
+    moments = Moments(len(schema.columns), len(schema.targets), resolution=resolution)
+    kept: list[Design] = []
+    for part in _designs(source, schema):
+        moments.add(part.X, part.Y, weights=part.weights)
+        progress.rows(moments.n)
+        if keep:
+            kept.append(part)
+    return moments, _joined(kept) if keep and kept else None
+
+
+def _designs(source: Source, schema: Schema) -> Iterator[Design]:
+    for rows in source.batches():
+        yield design_of(rows, schema, source.chosen)
+
+
+def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
+    """A batch of training rows as design rows; rows with a missing value are left out where the schema says so.
+
+    Raises:
+        Invalid: names each cell that is wrong.
+    """
+    values = rows.numbers(chosen.targets + ((chosen.weights,) if chosen.weights else ()))
+    present = np.isfinite(values).all(axis=1)
+    _check_values(rows, chosen, values, drop=schema.frame.missing == "drop")
+    features = rows.pick(chosen.features)
+    if not present.all():
+        features = (
+            features[present]
+            if isinstance(features, np.ndarray)
+            else {n: np.asarray(c, dtype=object)[present] for n, c in features.items()}
+        )
+        values = values[present]
+    with rows.telling():
+        X, complete = schema.training_design(features, names=chosen.features)
+    if complete is not None:
+        values = values[complete]
+    targets = len(chosen.targets)
+    return Design(X, values[:, :targets], values[:, targets] if chosen.weights else None)
+
+
+def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:
+    """Refuse targets and weights that are missing (unless such rows are dropped) or infinite, and negative weights."""
+    wrong = np.isinf(values) if drop else ~np.isfinite(values)
+    names = [*chosen.targets, *((chosen.weights,) if chosen.weights else ())]
+    faults = {rows.where(row, names[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
+    if chosen.weights:
+        negative = np.flatnonzero(values[:, -1] < 0)[:20].tolist()
+        faults |= {rows.where(row, chosen.weights): ["must not be negative"] for row in negative}
+    if faults:
+        raise Invalid(faults)
+
+
+def _joined(parts: list[Design]) -> Design:
+    weights = [part.weights for part in parts if part.weights is not None]
+    return Design(
+        np.vstack([part.X for part in parts]), np.vstack([part.Y for part in parts]), np.concatenate(weights) if weights else None
+    )
+
+
+def publish(store: ModelStore, schema: Schema, moments: Moments, solved: Solved, options: TrainOptions, *, who: str) -> Manifest:
+    """Store a solved regression and its moments as the next version of its model."""
+    first = int(schema.frame.intercept)
+    dtype = torch.float32 if options.dtype == "float32" else torch.float64
+    model = LinearRegression.from_coefficients(solved.coefficients[first:].T, solved.coefficients[0] if first else None, dtype=dtype)
+    described = schema.to_dict()
+    context = json.dumps(described, sort_keys=True, ensure_ascii=True).encode()
+    described["frame"] |= {"resolution": moments.resolution.tolist()}
+    document: dict[str, Any] = {"schema": described, "fit": solved.document}
+    if solved.history is not None:
+        document["history"] = solved.history
     return store.publish(
         options.model,
-        blobs={"state_dict": model.to_bytes()},
-        document={"schema": schema.to_dict(), "fit": fit_document(schema, fit, options)},
+        blobs={"state_dict": model.to_bytes(), "moments": moments.to_bytes()},
+        document=document,
         operation="train",
         description=options.description,
         labels=options.labels,
+        fingerprint=f"sha256:{moments.fingerprint(context)}",
         libraries={"torch": torch.__version__, "numpy": np.__version__},
         promote=options.promote,
         who=who,
         reason="train",
     )
-
-
-def fit_document(schema: Schema, fit: Fit, options: TrainOptions) -> dict[str, Any]:
-    """The `fit` member of a version document; statistics of several targets are lists in the order of the targets."""
-    names = [*((INTERCEPT,) if fit.intercept else ()), *schema.terms]
-    summaries = [summary(fit, target=index) for index in range(len(schema.targets))]
-    statistics = {name: [s[name] for s in summaries] if len(summaries) > 1 else summaries[0][name] for name in summaries[0]}
-    return {
-        "n": fit.n,
-        "dof": fit.dof,
-        **statistics,
-        "condition": fit.condition,
-        "aliased": [names[index] for index in fit.aliased],
-        "solver": options.solver,
-        "coefficients": [
-            {"target": target, "term": term, **row}
-            for index, target in enumerate(schema.targets)
-            for term, row in zip(names, coefficient_table(fit, target=index), strict=True)
-        ],
-    }

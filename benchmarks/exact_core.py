@@ -1,0 +1,77 @@
+"""Time of exact training against scikit-learn's LinearRegression on the same arrays, in one interleaved run.
+
+    OMP_NUM_THREADS=1 python benchmarks/exact_core.py [repeats]
+
+Best of the repeats, in milliseconds, with BLAS at one thread; "2 threads" shards the rows over two Python threads. Ratios are to
+scikit-learn in the same run; a busy machine moves the times, and the ratios less.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+if os.environ.get("OMP_NUM_THREADS") != "1":
+    sys.exit("Set OMP_NUM_THREADS=1: the table compares single threads.")
+
+import numpy as np
+from sklearn.linear_model import LinearRegression
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from service.regression import least_squares
+from service.regression.moments import Moments
+
+SHAPES = {"1e6 x 10": (1_000_000, 10), "2e5 x 100": (200_000, 100), "2e4 x 1000": (20_000, 1000)}
+
+
+def moments(X: np.ndarray, y: np.ndarray, threads: int) -> Moments:
+    learned = Moments(X.shape[1], 1)
+    learned.add(X, y[:, None], threads=threads)
+    return learned
+
+
+def data(kind: str, n: int, p: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = {
+        "normal": lambda: rng.normal(size=(n, p)),
+        "2 decimals": lambda: np.round(rng.normal(size=(n, p)), 2),
+        "float32": lambda: rng.normal(size=(n, p)).astype(np.float32).astype(np.float64),
+        "integers": lambda: rng.integers(-100, 100, size=(n, p)).astype(np.float64),
+        "log-normal": lambda: np.exp(3 * rng.normal(size=(n, p))),
+    }[kind]()
+    return X, X @ rng.normal(size=p) + rng.normal(size=n)
+
+
+def measure(X: np.ndarray, y: np.ndarray, repeats: int) -> dict[str, float]:
+    whole = moments(X, y, 1)
+    tasks: dict[str, Callable[[], object]] = {
+        "scikit-learn": lambda: LinearRegression().fit(X, y),
+        "moments": lambda: moments(X, y, 1),
+        "2 threads": lambda: moments(X, y, 2),
+        "solve": lambda: least_squares.solve(whole),
+    }
+    best = dict.fromkeys(tasks, np.inf)
+    for _ in range(repeats):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            task()
+            best[name] = min(best[name], 1e3 * (time.perf_counter() - start))
+    return best
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    columns = ("scikit-learn", "moments", "2 threads", "solve")
+    print(f"{'shape':12}{'data':12}" + "".join(f"{name:>14}" for name in columns) + f"{'ratio':>8}{'speed-up':>10}")
+    for shape, (n, p) in SHAPES.items():
+        for kind in ("normal", "2 decimals", "float32", "integers", "log-normal") if p == 100 else ("normal",):
+            best = measure(*data(kind, n, p), repeats)
+            ratio = (best["moments"] + best["solve"]) / best["scikit-learn"]
+            cells = "".join(f"{best[name]:14.0f}" for name in columns)
+            print(f"{shape:12}{kind:12}{cells}{ratio:8.2f}{best['moments'] / best['2 threads']:10.2f}")
+
+
+if __name__ == "__main__":
+    main()

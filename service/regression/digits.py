@@ -1,0 +1,133 @@
+"""From rows of float64 to their exact Gram matrix: digits of 22 bits, multiplied by an ordinary BLAS.
+
+Invariant: the result is the exact sum of z z' over the rows z, each value of which was first rounded to its column's resolution; nothing
+else is rounded anywhere, so it depends on neither the order nor the grouping of the rows, nor on where the slices lie.
+
+A value is cut into signed digits, d_0 2^(top - 22) + d_1 2^(top - 44) + ..., |d| <= 2^21. The digits of one place form a slice, a float64
+matrix of small integers, and BLAS multiplies slices without rounding as long as every sum stays below 2^53 (the error-free splitting of
+Ozaki, Ogita, Oishi and Rump 2012). Whether it did is read off the diagonal afterwards: its sums have no negative terms, so they reach
+2^53 if any part of them did, and by Cauchy and Schwarz they bound all other sums. A block that fails is halved.
+Three slices hold 66 bits. Rare values with digits elsewhere, far below the column's top or above it, go to `Strays`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.regression.grid import Grid
+from service.regression.limbs import BITS, HALF, Planes, Total
+from service.regression.products import Array, Product
+from service.regression.slices import Space, Sums, is_narrow
+from service.regression.strays import Entries, Strays
+
+_BASE = float(1 << BITS)
+_ROWS = {True: 12288, False: 2800}  # rows of a block, narrow and wide: enough for BLAS, few enough to stay below 2^53 as a rule
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Design rows [1 X Y], each multiplied by the root of its weight (``roots`` [k]; None: ones). Views, no copies."""
+
+    X: Array
+    Y: Array
+    roots: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def columns(self) -> int:
+        return 1 + int(self.X.shape[1]) + int(self.Y.shape[1])
+
+    def part(self, start: int, stop: int) -> "Rows":
+        return Rows(self.X[start:stop], self.Y[start:stop], None if self.roots is None else self.roots[start:stop])
+
+    def sample(self, most: int) -> "Rows":
+        """At most about ``most`` rows, evenly spread."""
+        step = 1 + (len(self) - 1) // most
+        return Rows(self.X[::step], self.Y[::step], None if self.roots is None else self.roots[::step])
+
+    def magnitude(self) -> Array:
+        """The largest magnitude in each column."""
+        if self.roots is not None:
+            weighted: Array = np.abs(self.values()).max(axis=1, initial=0.0)
+            return weighted
+        return np.concatenate([[1.0], *(np.maximum(A.max(axis=0), -A.min(axis=0)) for A in (self.X, self.Y))])
+
+    def write(self, out: Array, *, factors: Array) -> None:
+        """Write the columns into ``out`` [columns, k], times a power of two each: one rounding per weighted value, none otherwise."""
+        p = self.X.shape[1]
+        if self.roots is None:
+            out[0], out[1 : p + 1], out[p + 1 :] = 1.0, self.X.T, self.Y.T
+        else:
+            out[0] = self.roots
+            np.multiply(self.X.T, self.roots, out=out[1 : p + 1])
+            np.multiply(self.Y.T, self.roots, out=out[p + 1 :])
+        np.multiply(out, factors[:, None], out=out)
+
+    def values(self) -> Array:
+        """The columns as they are accumulated, [columns, k]."""
+        out = np.empty((self.columns, len(self)))
+        self.write(out, factors=np.ones(self.columns))
+        return out
+
+
+def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Planes, int]:
+    """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), and how many of its values were strays."""
+    total = Total()
+    strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
+    blocks = -(-len(rows) // _ROWS[is_narrow(rows.columns)])
+    height, slices = -(-len(rows) // blocks), 1
+    space = Space(rows.columns, height)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays
+        for start in range(0, len(rows), height):
+            block = rows.part(start, start + height)
+            space = space if len(block) == space.rows else Space(rows.columns, len(block))
+            slices = _slice(block, grid, strays, space, at_least=slices)
+            sums.add(space, slices)
+    sums.fold()
+    strays.finish()
+    return total.planes(), strays.count
+
+
+def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: int) -> int:
+    """Cut ``block`` into slices, enough that few digits remain, hand those to ``strays``, and return the number of slices."""
+    factors = np.ldexp(1.0, BITS - grid.tops)
+    entries: list[Entries] = []
+    for tile in space.tiles():  # small enough to stay in the cache from the first digit to the last
+        remainder = space.part(space.remainder, tile)
+        part = block.part(tile.start, tile.stop)
+        part.write(remainder.T if space.by_row else remainder, factors=factors)
+        entries += _take_above(part, grid, remainder.T if space.by_row else remainder, first=tile.start)
+        for place in range(at_least):
+            _next_digits(remainder, space.part(space.layer(place), tile), first=place == 0)
+    used = at_least
+    while (left := space.left(everything=used >= grid.slices)) is None:
+        _next_digits(space.remainder, space.layer(used), first=False)
+        used += 1
+    if len(left):
+        major, minor = np.divmod(left, space.remainder.shape[1])
+        row, column = (major, minor) if space.by_row else (minor, major)
+        entries.append(Entries(row, column, space.remainder.ravel()[left] * _BASE, np.full(len(left), used)))
+    if entries:
+        strays.collect([space.columns_first(a) for a in range(used)], Entries.joined(entries))
+    return used
+
+
+def _next_digits(remainder: Array, digits: Array, *, first: bool) -> None:
+    """Move the leading digits of ``remainder`` to ``digits``; the rest stays in their unit."""
+    if not first:
+        np.multiply(remainder, _BASE, out=remainder)
+    np.rint(remainder, out=digits)
+    np.subtract(remainder, digits, out=remainder)
+
+
+def _take_above(rows: Rows, grid: Grid, remainder: Array, *, first: int) -> list[Entries]:
+    """Move values too large for the first slice out of ``remainder`` [columns, k], whose first row is row ``first`` of the block."""
+    if remainder.max() <= HALF and remainder.min() >= -HALF:
+        return []
+    column, row = np.nonzero(~(np.abs(remainder) <= HALF))
+    value = rows.values()[column, row]
+    remainder[column, row] = 0.0
+    place = (grid.tops[column] - 1 - np.frexp(value)[1]) // BITS
+    return [Entries(row + first, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]

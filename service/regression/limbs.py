@@ -1,0 +1,125 @@
+"""Symmetric matrices of integers of any length, held as planes of int64 digits in base 2^22.
+
+Invariant: a matrix is the sum over levels l of ``planes[l] * 2^(22 l)``, entry by entry; a level that is missing is zero, and only the
+lower triangle means anything. After `carry` every digit lies in [-2^21, 2^21), and then equal matrices have equal digits.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.regression.double_double import DoubleDouble, quick_two_sum, two_sum
+
+BITS = 22
+HALF = 1 << (BITS - 1)
+
+Integers = NDArray[np.int64]
+Planes = dict[int, Integers]
+
+
+class Total:
+    """A sum of planes that carries before any digit could leave int64."""
+
+    def __init__(self) -> None:
+        self._planes: Planes = {}
+        self._height = 0
+
+    def add(self, level: int, digits: Integers, *, bound: int) -> None:
+        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` <= 2^61 in magnitude. ``digits`` is not kept."""
+        self._rise(bound)
+        if level in self._planes:
+            np.add(self._planes[level], digits, out=self._planes[level])
+        else:
+            self._planes[level] = digits.copy()
+
+    def scatter(self, level: int, at: tuple[Integers, Integers], values: Integers, *, size: int) -> None:
+        """Add a few ``values * 2^(22 level)`` at rows and columns ``at`` of [size, size]; a place may occur more than once."""
+        self._rise(int(np.abs(values).sum()))
+        if level not in self._planes:
+            self._planes[level] = np.zeros((size, size), dtype=np.int64)
+        np.add.at(self._planes[level], at, values)
+
+    def _rise(self, bound: int) -> None:
+        if self._height + bound >= 1 << 62:
+            self._planes, self._height = carry(self._planes), HALF
+        self._height += bound
+
+    def planes(self) -> Planes:
+        """The canonical sum; ends this total."""
+        return carry(self._planes)
+
+
+def carry(planes: Planes) -> Planes:
+    """The same matrix in its one canonical form: balanced digits, and no level that is all zero. Consumes ``planes``."""
+    canonical: Planes = {}
+    level = min(planes, default=0)
+    rest: Integers | None = None
+    while planes or rest is not None:
+        digits = planes.pop(level, None)
+        if rest is not None:
+            digits = rest if digits is None else np.add(digits, rest, out=digits)
+            rest = None
+        if digits is not None:
+            above = (digits + HALF) >> BITS
+            if above.any():
+                digits -= above << BITS
+                rest = above
+            if np.tril(digits).any():
+                canonical[level] = digits
+        level += 1
+    return canonical
+
+
+def combine(planes: Mapping[int, Integers], other: Mapping[int, Integers], *, sign: int = 1) -> Planes:
+    """Canonical ``planes + sign * other``; both canonical, neither changed, though the result may share arrays with them."""
+    if not planes and sign > 0:
+        return dict(other)
+    mixed: Planes = {level: digits.copy() for level, digits in planes.items()}
+    for level, digits in other.items():
+        if level in mixed:
+            mixed[level] += sign * digits
+        else:
+            mixed[level] = sign * digits
+    return carry(mixed)
+
+
+def shift(planes: Mapping[int, Integers], exponents: Integers) -> Planes:
+    """Every entry times 2^exponents[i, j], from canonical digits to canonical digits; levels sink below zero as needed, nothing is lost."""
+    whole, part = exponents // BITS, exponents % BITS
+    total = Total()
+    for level, digits in planes.items():
+        moved = digits << part
+        for jump in np.unique(whole).tolist():
+            total.add(level + jump, np.where(whole == jump, moved, 0), bound=1 << (2 * BITS))
+    return total.planes()
+
+
+def signs(planes: Mapping[int, Integers]) -> Integers:
+    """The sign of each diagonal entry, -1, 0 or 1: that of its highest digit that is not zero."""
+    result = np.zeros(len(next(iter(planes.values()))) if planes else 0, dtype=np.int64)
+    for level in sorted(planes):
+        digit = planes[level].diagonal()
+        result = np.where(digit != 0, np.sign(digit), result)
+    return result
+
+
+def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble, Integers]:
+    """The symmetric matrix in double-double, G_ij / 2^(e_i + e_j), and the exponents e that bring its diagonal between 2^-3 and 2^3.
+
+    ``planes`` are canonical and in units of 2^(tops_i + tops_j). Each entry is rounded once or twice at 2^-104 of itself. A column
+    whose diagonal is zero keeps the exponent of its top.
+    """
+    q = len(tops)
+    exponents = np.zeros(q, dtype=np.int64)
+    for level in sorted(planes):
+        digit = planes[level].diagonal()
+        exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
+    unit = -(exponents[:, None] + exponents[None, :])
+    head, tail = np.zeros((q, q)), np.zeros((q, q))
+    for level in sorted({-(-level // 2) for level in planes}, reverse=True):  # two levels at once: 44 bits, exact in float64
+        pair = sum(float(1 << BITS) ** (at - 2 * level + 1) * planes[at] for at in (2 * level, 2 * level - 1) if at in planes)
+        head, error = two_sum(head, np.ldexp(pair, unit + BITS * (2 * level - 1)))
+        tail += error  # never much larger than the last place of the result: the highest digit outweighs half of what follows
+    hi, lo = quick_two_sum(np.tril(head), np.tril(tail))
+    return DoubleDouble(hi + np.tril(hi, -1).T, lo + np.tril(lo, -1).T), exponents + tops

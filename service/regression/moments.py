@@ -1,0 +1,178 @@
+"""What a model remembers of its rows: the exact Gram matrix of [1 X Y], which adds, forgets and merges bit for bit.
+
+Invariant: the state is a function of the resolution and of the multiset of rows alone (those added less those removed); order,
+chunking, sharding, threads and BLAS leave no trace in it. See `digits` for how sums stay exact and `grid` for what is kept.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+
+from service.regression import canonical, limbs
+from service.regression.digits import Rows, gram
+from service.regression.double_double import DoubleDouble
+from service.regression.grid import DEFAULT_RESOLUTION, FINEST, Grid, place
+from service.regression.limbs import BITS, Integers, Planes
+from service.regression.products import Array, Product, syrk
+
+_MISPLACED = 0.02  # share of strays above which the digits are placed anew with the next batch
+_SAMPLE, _CROWD = 65536, 1024  # rows looked at for the magnitudes and for the spread of a batch: a guess of where digits should lie
+
+
+class Moments:
+    """Exact moments of ``features`` columns X and ``targets`` columns Y; the column of ones is always among them.
+
+    ``resolution`` [1 + features + targets] is the frame's: values are rounded to multiples of 2^resolution, by default 2^-256. Rows with a
+    weight w count as sqrt(w) [1 X Y], each value rounded once; rows of weight 0 do not count at all.
+    Instances are changed by `add`, `remove` and `merge` only, and an operation that raises leaves them as they were. Attributes are to be
+    read: ``n`` rows; ``planes``, the canonical digits of the Gram in units of 2^(tops_i + tops_j); ``tops``, where the digits lie now.
+    """
+
+    def __init__(self, features: int, targets: int, *, resolution: Sequence[int] | Integers | None = None, product: Product = syrk) -> None:
+        q = 1 + features + targets
+        if resolution is not None and np.shape(resolution) != (q,):
+            raise ValueError(f"resolution has shape {np.shape(resolution)}, expected ({q},): one exponent per column of [1 X Y].")
+        self.features, self.targets, self.n = features, targets, 0
+        self.resolution = np.full(q, DEFAULT_RESOLUTION) if resolution is None else np.array(resolution, dtype=np.int64)
+        if (np.abs(self.resolution) > -FINEST).any():
+            raise ValueError(f"resolution must lie between {FINEST} and {-FINEST}: exponents of two, one per column of [1 X Y].")
+        self._product = product
+        self.planes: Planes = {}
+        self.tops = np.zeros(q, dtype=np.int64)
+        self._placed = False
+
+    def add(self, X: Array, Y: Array, *, weights: Array | None = None, threads: int = 1) -> None:
+        """Learn rows ``X`` [k, features], ``Y`` [k, targets], ``weights`` [k]; ``threads`` shards of them at the same time.
+
+        Give BLAS one thread when you give more than one here. Raises ValueError for a wrong shape, a value that is not finite, or a
+        weight that is negative or not finite.
+        """
+        self._change(X, Y, weights=weights, threads=threads, sign=1)
+
+    def remove(self, X: Array, Y: Array, *, weights: Array | None = None, threads: int = 1) -> None:
+        """Forget rows that were added with the same values and weights: the state is then as if they had never come.
+
+        Raises ValueError as `add` does, and where fewer rows would be left than none or a sum of squares would be negative. Moments
+        cannot find out every row that was never added; whoever must know keeps a ledger.
+        """
+        self._change(X, Y, weights=weights, threads=threads, sign=-1)
+
+    def merge(self, other: "Moments") -> None:
+        """Learn all rows of ``other``, which stays as it is. Raises ValueError where columns or resolutions differ."""
+        if (self.features, self.targets) != (other.features, other.targets):
+            raise ValueError(
+                f"These moments have {self.features} features and {self.targets} targets, the others {other.features} and {other.targets}: "
+                "merge moments of the same columns."
+            )
+        if not np.array_equal(self.resolution, other.resolution):
+            raise ValueError("The resolutions differ, so the sums are not comparable: train one of them in the frame of the other.")
+        if not self.planes:
+            self.tops, self._placed = other.tops.copy(), True
+        self.planes = limbs.combine(self.planes, limbs.shift(other.planes, _pairs(other.tops) - _pairs(self.tops)))
+        self.n += other.n
+
+    def select(self, features: Sequence[int], targets: Sequence[int]) -> "Moments":
+        """The moments of some features and targets, in that order, as if only those had ever been given."""
+        columns = np.array([0, *(1 + j for j in features), *(1 + self.features + j for j in targets)], dtype=np.int64)
+        chosen = Moments(len(features), len(targets), resolution=self.resolution[columns], product=self._product)
+        chosen.n, chosen.tops = self.n, self.tops[columns]
+        whole = {level: np.tril(digits) + np.tril(digits, -1).T for level, digits in self.planes.items()}
+        chosen.planes = limbs.carry({level: digits[np.ix_(columns, columns)] for level, digits in whole.items()})
+        return chosen
+
+    def scaled(self) -> tuple[DoubleDouble, Integers]:
+        """The Gram of [1 X Y] in double-double over 2^(e_i + e_j), and e: see `limbs.scaled`."""
+        return limbs.scaled(self.planes, self.tops)
+
+    def weight(self) -> float:
+        """The sum of the rows' weights: their number where no weights were given."""
+        return float(self.entry(0, 0))
+
+    def entry(self, i: int, j: int) -> Fraction:
+        """The exact sum of column i times column j of [1 X Y]."""
+        i, j = max(i, j), min(i, j)
+        unit = int(self.tops[i] + self.tops[j])
+        return sum((int(d[i, j]) * Fraction(2) ** (BITS * level + unit) for level, d in self.planes.items()), Fraction(0))
+
+    def canonical(self) -> canonical.Canonical:
+        absolute = limbs.shift(self.planes, _pairs(self.tops))
+        return canonical.pack(absolute, n=self.n, features=self.features, targets=self.targets, resolution=self.resolution)
+
+    def fingerprint(self, context: bytes = b"") -> str:
+        """SHA-256 over ``context`` (names and frame), resolution, row count and sums: equal for equal rows, however they came."""
+        return self.canonical().fingerprint(context)
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file of the canonical form; equal moments give equal bytes."""
+        return self.canonical().to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, product: Product = syrk) -> "Moments":
+        """Moments that `to_bytes` wrote. Raises ValueError for anything else."""
+        form = canonical.from_bytes(data)
+        moments = cls(form.features, form.targets, resolution=form.resolution, product=product)
+        moments.n, moments.planes = form.n, canonical.unpack(form)
+        return moments
+
+    def _change(self, X: Array, Y: Array, *, weights: Array | None, threads: int, sign: int) -> None:
+        rows = self._checked(X, Y, weights)
+        if self.n + sign * len(rows) < 0:
+            raise ValueError(f"{len(rows)} rows cannot be removed: only {self.n} were added.")
+        if not len(rows):
+            return
+        self._place(rows)
+        grid = Grid(self.tops, self.resolution)
+        cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64).tolist()
+        shards = [rows.part(start, stop) for start, stop in pairwise(cuts) if stop > start]
+        if len(shards) == 1:
+            results = [gram(shards[0], grid, self._product)]
+        else:
+            with ThreadPoolExecutor(len(shards)) as pool:
+                results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
+        changed = reduce(lambda planes, result: limbs.combine(planes, result[0], sign=sign), results, self.planes)
+        if (limbs.signs(changed) < 0).any():
+            raise ValueError("These rows were never added: without them a sum of squares would be negative.")
+        self.planes, self.n = changed, self.n + sign * len(rows)
+        self._placed = sum(strays for _, strays in results) <= _MISPLACED * len(rows) * rows.columns
+
+    def _checked(self, X: Array, Y: Array, weights: Array | None) -> Rows:
+        k = len(X)
+        if X.shape != (k, self.features) or Y.shape != (k, self.targets):
+            raise ValueError(f"X has shape {X.shape} and Y {Y.shape}, expected ({k}, {self.features}) and ({k}, {self.targets}).")
+        for name, values in (("X", X), ("Y", Y)):
+            for row, column in _first_not_finite(values):
+                raise ValueError(f"{name}[{row}, {column}] is not a finite number: drop the row or fill in a value.")
+        if weights is None:
+            return Rows(X, Y)
+        if weights.shape != (k,) or not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(f"weights must be {k} finite numbers, none of them negative.")
+        counted = weights > 0
+        rows = Rows(X, Y, np.sqrt(weights)) if counted.all() else Rows(X[counted], Y[counted], np.sqrt(weights[counted]))
+        with np.errstate(over="ignore"):
+            if not np.isfinite(rows.values()).all():
+                raise ValueError("Values times the roots of their weights leave the range of float64: scale the weights down.")
+        return rows
+
+    def _place(self, rows: Rows) -> None:
+        """Move the digits to where the values of ``rows`` lie, unless they fitted the rows before."""
+        if not self._placed:
+            tops = place(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=self.resolution).tops
+            self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
+            self.tops = tops
+
+
+def _first_not_finite(values: Array) -> list[list[int]]:
+    """Row and column of the first value that is not finite, if there is one."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # one pass without a mask; a sum that overflows is looked at again
+            return []
+    found: list[list[int]] = np.argwhere(~np.isfinite(values))[:1].tolist()
+    return found
+
+
+def _pairs(tops: Integers) -> Integers:
+    return tops[:, None] + tops[None, :]

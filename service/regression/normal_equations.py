@@ -1,0 +1,131 @@
+"""The normal equations G b = C taken from moments: scaled in double-double for a factor, and exact for residuals.
+
+Invariant: `ExactEquations.residual` and `.rss` are rounded once, at the very end, so a solution can be refined until only its own last
+bit is uncertain, however ill-conditioned G is and whatever factor steps towards it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.regression.double_double import DoubleDouble, add, exact, from_integers, multiply, scale, subtract
+from service.regression.limbs import BITS, Integers
+from service.regression.moments import Moments
+from service.regression.products import Array
+
+_DIGIT = 20  # bits of a digit of a solution: times a digit of the moments (22) and summed over 4096 columns it stays below 2^53
+_COLUMNS = 4096
+
+
+@dataclass(frozen=True)
+class Equations:
+    """``gram`` [P, P], ``cross`` [P, t] and ``squares`` [t] of the design columns and targets, each over powers of two.
+
+    True values are ``gram * 2^(e_i + e_j)``, ``cross * 2^(e_i + f_j)`` and ``squares * 2^(2 f)`` with ``exponents`` e and
+    ``target_exponents`` f. ``penalty`` is part of the diagonal of the Gram, except for the intercept. ``ones`` [P], ``target_ones`` [t]
+    and ``weight`` are the products with the column of ones, scaled as the columns are and by 2^``ones_exponent``.
+    """
+
+    moments: Moments
+    intercept: bool
+    penalty: float
+    gram: DoubleDouble
+    cross: DoubleDouble
+    squares: DoubleDouble
+    exponents: Integers
+    target_exponents: Integers
+    ones: DoubleDouble
+    target_ones: DoubleDouble
+    weight: DoubleDouble
+    ones_exponent: int
+
+    def ridge(self) -> Array:
+        """The penalties on the diagonal of the scaled Gram [P]."""
+        ridge = np.ldexp(self.penalty, -2 * self.exponents)
+        ridge[: int(self.intercept)] = 0.0
+        return ridge
+
+    def unscaled(self, b: DoubleDouble) -> DoubleDouble:
+        """Coefficients [P, t] in the units of the data."""
+        return scale(b, self.target_exponents[None, :] - self.exponents[:, None])
+
+
+def equations(moments: Moments, *, intercept: bool, penalty: float = 0.0) -> Equations:
+    """The normal equations of ``moments``, with ``penalty`` >= 0 on every coefficient but the intercept's."""
+    whole, exponents = moments.scaled()
+    first, split = (0 if intercept else 1), 1 + moments.features
+    design, targets = slice(first, split), slice(split, None)
+    system = Equations(
+        moments=moments,
+        intercept=intercept,
+        penalty=penalty,
+        gram=whole.at((design, design)),
+        cross=whole.at((design, targets)),
+        squares=DoubleDouble(*(part.diagonal().copy() for part in whole.at((targets, targets)))),
+        exponents=exponents[design],
+        target_exponents=exponents[targets],
+        ones=whole.at((0, design)),
+        target_ones=whole.at((0, targets)),
+        weight=whole.at((0, 0)),
+        ones_exponent=int(exponents[0]),
+    )
+    return replace(system, gram=add(system.gram, exact(np.diag(system.ridge())))) if penalty else system
+
+
+class ExactEquations:
+    """The same equations, digit by digit: products of small integers that float64 holds exactly, so BLAS may form them."""
+
+    def __init__(self, system: Equations) -> None:
+        planes, tops = system.moments.planes, system.moments.tops
+        first = 0 if system.intercept else 1
+        self._ridge = system.ridge()
+        self._lowest = min(planes, default=0)
+        self._planes = {level: _symmetric(digits[first:, first:].astype(np.float64)) for level, digits in planes.items()}
+        self._shift = tops[first:] - np.concatenate([system.exponents, system.target_exponents])
+
+    def residual(self, b: DoubleDouble) -> DoubleDouble:
+        """``C - G b`` [P, t] for b [P, t]; a penalty's share is rounded at 2^-104 of itself, which moves b no more."""
+        P = len(self._ridge)
+        _, image, unit = self._image(b)
+        rest = from_integers(image[:P], self._shift[:P, None] + (unit + BITS * self._lowest))
+        return subtract(rest, multiply(exact(self._ridge[:, None]), b)) if self._ridge.any() else rest
+
+    def rss(self, b: DoubleDouble) -> DoubleDouble:
+        """The scaled sum of squared residuals [t] for b [P, t]; the penalty is no part of it."""
+        z, image, unit = self._image(b)
+        return from_integers((z * image).sum(axis=0), np.full(b.shape[1], 2 * unit + BITS * self._lowest))
+
+    def _image(self, b: DoubleDouble) -> tuple[NDArray[np.object_], NDArray[np.object_], int]:
+        """z = [-b; 1], so that [X Y] z are the residuals, and the Gram of [X Y] times z: integers [P + t, t], and the unit of the former.
+
+        z_i is its integer times 2^(unit - shift_i), and the image its integer times 2^(22 lowest + unit + shift_i).
+        """
+        t = b.shape[1]
+        z = np.hstack([np.vstack([-b.hi, np.eye(t)]), np.vstack([-b.lo, np.zeros((t, t))])])
+        largest = int((np.frexp(z)[1] + self._shift[:, None]).max())
+        rest = np.ldexp(z, self._shift[:, None] - largest)
+        digits: list[Array] = []
+        while rest.any():
+            rest = rest * 2.0**_DIGIT
+            digits.append(np.rint(rest))
+            rest -= digits[-1]
+        whole, image = np.zeros(z.shape, dtype=object), np.zeros(z.shape, dtype=object)
+        for place, digit in enumerate(reversed(digits)):
+            whole += digit.astype(np.int64).astype(object) << _DIGIT * place
+        for level, plane in self._planes.items():
+            product = self._product(plane, np.hstack(digits[::-1]))
+            for place in range(len(digits)):
+                image += product[:, 2 * t * place : 2 * t * (place + 1)] << BITS * (level - self._lowest) + _DIGIT * place
+        return whole[:, :t] + whole[:, t:], image[:, :t] + image[:, t:], largest - _DIGIT * len(digits)
+
+    def _product(self, plane: Array, digits: Array) -> NDArray[np.object_]:
+        """``plane @ digits`` as Python integers, at most 4096 columns at a time."""
+        parts = range(0, len(plane), _COLUMNS)
+        whole = [(plane[:, start : start + _COLUMNS] @ digits[start : start + _COLUMNS]).astype(np.int64) for start in parts]
+        product: NDArray[np.object_] = np.sum(whole, axis=0).astype(object)
+        return product
+
+
+def _symmetric(lower: Array) -> Array:
+    return np.tril(lower) + np.tril(lower, -1).T

@@ -1,0 +1,53 @@
+"""The matrix product on which exactness rests, and the test that a machine must pass before it is trusted.
+
+Invariant: a product is given integers whose squares sum to less than 2^53 in every row, and returns their exact inner products.
+Any order of summation, blocking or fused multiply-add does that; emulated float64 (from bfloat16, int8 or TF32 units) and
+Strassen-like recombination need not.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_ORDERS: tuple[Literal["C", "F"], ...] = ("C", "F")
+Product = Callable[
+    [Array, Array], object
+]  # S [m, k], contiguous in either order, and where to write S S' [m, m]; the lower triangle counts
+
+
+def syrk(S: Array, out: Array) -> None:
+    """``S S'`` by numpy, which calls BLAS's symmetric product for a matrix times its own transpose and lets other threads run meanwhile."""
+    np.matmul(S, S.T, out=out)
+
+
+def torch_gemm(S: Array, out: Array) -> None:
+    """``S S'`` by torch's BLAS, which has no symmetric product: twice the work where columns are many."""
+    tensor = torch.from_numpy(S)
+    torch.mm(tensor, tensor.T, out=torch.from_numpy(out))
+
+
+def self_test(product: Product) -> str | None:
+    """``None`` where ``product`` is exact on this machine, else the reason not to train here, with advice.
+
+    Digits near 2^21 of both signs and parities bring every sum of squares close to 2^53 and use its last bit: a method that adds rows or
+    columns before it multiplies goes beyond. Wide and narrow shapes, because libraries choose their kernels by shape.
+    """
+    rng = np.random.default_rng(53)
+    for rows, depth in ((3, 2047), (33, 2047), (260, 2047), (520, 700), (1, 1)):
+        digits = rng.integers(2**21 - 2**12, 2**21, size=(rows, depth)) * rng.choice([-1, 1], size=(rows, depth))
+        digits[0] = 2**21
+        expected = np.tril(digits @ digits.T)  # int64: exact, since every sum of squares is below 2^63
+        for order in _ORDERS:
+            actual = np.empty((rows, rows))
+            product(np.array(digits, dtype=np.float64, order=order), actual)
+            if not np.array_equal(np.tril(actual), expected.astype(np.float64)):
+                return (
+                    "The float64 matrix product of this machine is not exact on integers below 2^53 "
+                    f"(found at {rows} x {depth}). Exact training would not be exact here: "
+                    "use the CPU, or turn off emulated or reduced-precision float64 arithmetic."
+                )
+    return None

@@ -1,0 +1,112 @@
+"""The schema of a training: declared by the request, completed by the data, or taken over from another version."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from model_store.errors import NotFound
+from model_store.store import ModelStore
+from service.errors import Contradiction, Invalid
+from service.regression.frame import Declaration, FrameBuilder
+from service.regression.schema import Schema
+from service.rows import Rows
+from service.training.options import TrainOptions
+from service.training.sources import Chosen, Source
+
+DECIDED_BY_FRAME = ("features", "terms", "categorical", "intercept", "missing", "unseen")
+
+
+def frame_of(store: ModelStore, like: str) -> tuple[Schema, list[int]]:
+    """The schema and the resolution of the version that `like` names: `model`, `model@3` or `model@alias`.
+
+    Raises:
+        NotFound, Invalid
+    """
+    model, _, reference = like.partition("@")
+    document = store.manifest(model, store.resolve(model, reference or "live")).document["schema"]
+    return Schema.from_dict(document), document["frame"]["resolution"]
+
+
+def with_frame(options: TrainOptions, schema: Schema) -> TrainOptions:
+    """Options whose columns are those of the frame to train in.
+
+    Raises:
+        Invalid: an option contradicts the frame.
+    """
+    default = TrainOptions()
+    if given := [name for name in DECIDED_BY_FRAME if getattr(options, name) != getattr(default, name)]:
+        raise Invalid({name: ["is decided by the frame of `like`: leave it out"] for name in given})
+    if options.target not in (None, schema.targets):
+        raise Invalid({"target": [f"is {', '.join(schema.targets)} in the frame of `like`"]})
+    return replace(options, features=schema.feature_names, target=schema.targets, missing=schema.frame.missing)
+
+
+def build_schema(source: Source, options: TrainOptions) -> Schema:
+    """The schema that the request and the data make together; the data are read only as far as they decide anything.
+
+    Raises:
+        Invalid: the declaration contradicts itself or the data.
+    """
+    chosen = source.chosen
+    try:
+        declaration = Declaration(
+            features=chosen.features,
+            targets=chosen.targets,
+            terms=options.terms,
+            categorical=frozenset(options.categorical),
+            intercept=options.intercept,
+            missing=options.missing,
+            unseen=options.unseen,
+        )
+    except ValueError as error:
+        raise Invalid({"terms" if options.terms else "features": [str(error)]}) from error
+    builder = FrameBuilder(declaration)
+    for rows in source.batches():
+        _look(builder, rows, chosen)
+        if builder.settled:
+            break
+    else:
+        rows = Rows(chosen.all, {}, 0, lambda _row, name: name)
+    with rows.telling():
+        try:
+            return builder.schema()
+        except ValueError as error:
+            if hasattr(error, "errors"):
+                raise
+            raise Invalid({"terms": [str(error)]}) from error
+
+
+def _look(builder: FrameBuilder, rows: Rows, chosen: Chosen) -> None:
+    with rows.telling():
+        builder.add(rows.pick(chosen.features), names=chosen.features)
+
+
+def check_schema(store: ModelStore, schema: Schema, options: TrainOptions) -> None:
+    """Refuse to give an existing model another schema, unless that is asked for.
+
+    Raises:
+        Contradiction
+    """
+    if options.new_schema:
+        return
+    try:
+        version = store.resolve(options.model, "live")
+    except NotFound:
+        return
+    known = Schema.from_dict(store.manifest(options.model, version).document["schema"])
+    if changed := list(_differences(known, schema)):
+        raise Contradiction(
+            f"model {options.model} has another schema ({'; '.join(changed)}): train under another name, or pass new_schema to change it"
+        )
+
+
+def _differences(known: Schema, asked: Schema) -> Iterator[str]:
+    parts: dict[str, Any] = {
+        "features": lambda schema: {feature.name: feature.type for feature in schema.features},
+        "terms": lambda schema: sorted(map(str, schema.terms)),
+        "targets": lambda schema: schema.targets,
+        "intercept": lambda schema: schema.frame.intercept,
+    }
+    for name, part in parts.items():
+        if part(known) != part(asked):
+            yield f"other {name}" if name != "intercept" else f"intercept {asked.frame.intercept} instead of {known.frame.intercept}"

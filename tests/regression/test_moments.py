@@ -1,0 +1,324 @@
+"""Moments against rational arithmetic, and the laws by which they add, forget and merge."""
+
+import functools
+from fractions import Fraction
+
+import exact
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from scipy.linalg import blas
+
+from service.regression import products
+from service.regression.grid import DEFAULT_RESOLUTION
+from service.regression.moments import Moments
+
+Array = NDArray[np.float64]
+
+any_float = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
+ordinary = st.one_of(
+    st.floats(-1e6, 1e6), any_float, st.integers(-100, 100).map(float), st.sampled_from([0.0, -0.0, 0.1, 1.0, 2.0**-40, 1e15])
+)
+
+
+def scipy_syrk(S: Array, out: Array) -> None:
+    """The product by scipy's BLAS, lower triangle only."""
+    out[:] = blas.dsyrk(1.0, S.T, trans=1).T
+
+
+def rows(elements: st.SearchStrategy[float], features: int = 2, most: int = 12) -> st.SearchStrategy[Array]:
+    """Matrices [k, features + 1]: rows of features and one target."""
+    return st.integers(1, most).flatmap(lambda k: hnp.arrays(np.float64, (k, features + 1), elements=elements))
+
+
+def learned(Z: Array, **options: object) -> Moments:
+    moments = Moments(Z.shape[1] - 1, 1, **options)  # type: ignore[arg-type]
+    moments.add(Z[:, :-1], Z[:, -1:])
+    return moments
+
+
+def entries(moments: Moments) -> list[list[Fraction]]:
+    q = 1 + moments.features + moments.targets
+    return [[moments.entry(i, j) for j in range(i + 1)] for i in range(q)]
+
+
+@given(Z=rows(any_float))
+@settings(max_examples=150, deadline=None)
+def test_every_entry_is_the_rational_sum_for_any_float64(Z: Array) -> None:
+    """From subnormals to 1e308, each entry equals the sum of products of the values rounded to the resolution, in rationals."""
+    moments = learned(Z)
+    assert entries(moments) == exact.gram(Z[:, :-1], Z[:, -1:], moments.resolution.tolist())
+
+
+@given(Z=rows(any_float), resolution=st.lists(st.integers(-1074, 40), min_size=4, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_every_entry_is_the_rational_sum_in_any_frame(Z: Array, resolution: list[int]) -> None:
+    """A declared resolution, however it lies to the data, rounds each value once, ties to even, and nothing else."""
+    moments = learned(Z, resolution=resolution)
+    assert entries(moments) == exact.gram(Z[:, :-1], Z[:, -1:], resolution)
+
+
+@pytest.mark.parametrize("features", [3, 60])
+@pytest.mark.parametrize("value", [1.0, 2.0**21 - 1, np.nextafter(4.0, 0.0), 1e300, 5e-324])
+def test_rows_of_the_largest_digits_stay_exact(value: float, features: int) -> None:
+    """Blocks in which every value is the same and every digit as large as it can be, with signs that add or cancel, sum exactly."""
+    n = 5000
+    Z = np.full((n, features + 1), value)
+    Z[:, 1::2] *= -1.0
+    Z[n // 2 :, 2] *= -1.0
+    moments = learned(Z)
+    scaled = exact.rounded(value, int(moments.resolution[1]))
+    assert moments.entry(0, 0) == n
+    assert moments.entry(1, 1) == n * scaled**2
+    assert moments.entry(1, 2) == -n * scaled**2
+    assert moments.entry(1, 3) == 0
+    assert moments.entry(features, features) == n * scaled**2
+
+
+@pytest.mark.parametrize("features", [4, 70])
+def test_wide_range_columns_stay_exact_over_many_blocks(features: int) -> None:
+    """Log-normal columns over forty orders of magnitude, short decimals, integers and float32, in several blocks, sum exactly."""
+    rng = np.random.default_rng(features)
+    n = 4500
+    Z = rng.normal(size=(n, features + 1))
+    Z[:, 0] = np.exp(rng.normal(size=n) * 20)
+    Z[:, 1] = rng.integers(-9, 9, size=n) / 10
+    Z[:, 2] = rng.integers(-(2**40), 2**40, size=n)
+    Z[:, 3] = Z[:, 3].astype(np.float32)
+    moments = learned(Z)
+    columns = [[exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in range(5)]
+    for i in range(4):
+        for j in range(i + 1):
+            assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
+@given(Z=rows(ordinary, most=30), data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_any_order_chunking_split_and_merge_give_equal_fingerprints(Z: Array, data: st.DataObject) -> None:
+    """Permuted rows, cut into chunks dealt to several moments and merged, have the fingerprint and the bytes of one single add."""
+    order = data.draw(st.permutations(range(len(Z))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(Z)), max_size=5)))
+    parts = [Moments(2, 1) for _ in range(data.draw(st.integers(1, 4)))]
+    for k, chunk in enumerate(np.split(Z[list(order)], cuts)):
+        parts[k % len(parts)].add(chunk[:, :-1], chunk[:, -1:], threads=data.draw(st.integers(1, 3)))
+    merged = parts[0]
+    for part in parts[1:]:
+        merged.merge(part)
+    assert (merged.fingerprint(), merged.to_bytes()) == (learned(Z).fingerprint(), learned(Z).to_bytes())
+
+
+@given(Z=rows(ordinary), noise=rows(any_float), data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_rows_added_and_removed_leave_no_trace(Z: Array, noise: Array, data: st.DataObject) -> None:
+    """Whatever is added and removed again, in another order and grouping, the rest is bit for bit what it would have been."""
+    frame = [DEFAULT_RESOLUTION] * 4
+    moments, expected = learned(Z, resolution=frame), learned(Z, resolution=frame)
+    moments.add(noise[:, :-1], noise[:, -1:])
+    for index in data.draw(st.permutations(range(len(noise)))):
+        moments.remove(noise[index : index + 1, :-1], noise[index : index + 1, -1:])
+    assert moments.to_bytes() == expected.to_bytes()
+    moments.remove(Z[:, :-1], Z[:, -1:])
+    assert (moments.planes, moments.n) == ({}, 0)
+
+
+def test_fifty_permutations_chunkings_and_shardings_have_one_fingerprint() -> None:
+    """Data of unequal scales over many blocks and up to four shards, fifty times, and each BLAS: one fingerprint."""
+    rng = np.random.default_rng(50)
+    X, Y = rng.normal(size=(3000, 5)) * 10.0 ** rng.integers(-8, 8, size=5), rng.normal(size=(3000, 2))
+    found = set()
+    for trial in range(50):
+        order = rng.permutation(len(X))
+        shards = [Moments(5, 2, product=(products.syrk, products.torch_gemm, scipy_syrk)[trial % 3]) for _ in range(1 + trial % 4)]
+        for k, chunk in enumerate(np.array_split(order, rng.integers(1, 60))):
+            shards[k % len(shards)].add(X[chunk], Y[chunk], threads=1 + trial % 2)
+        functools.reduce(lambda merged, shard: merged.merge(shard) or merged, shards)
+        found.add(shards[0].fingerprint(b"names"))
+    assert len(found) == 1
+
+
+def test_equal_scales_give_equal_frames_whatever_comes_first() -> None:
+    """Columns from 1e-50 to 1e300, first batches a thousand times smaller than the rest or all zero: one frame and one fingerprint."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 4)) * [1e-50, 1.0, 1e9, 1e300]
+    X[:10] *= 1e-3
+    X[:5, 1] = 0.0
+    Y = rng.normal(size=(40, 1))
+    forward, backward = Moments(4, 1), Moments(4, 1)
+    for chunk in (slice(0, 5), slice(5, 10), slice(10, 40)):
+        forward.add(X[chunk], Y[chunk])
+    backward.add(X[::-1], Y[::-1])
+    assert forward.resolution.tolist() == backward.resolution.tolist() == [DEFAULT_RESOLUTION] * 6
+    assert forward.fingerprint() == backward.fingerprint()
+
+
+def test_a_declared_resolution_keeps_tiny_columns_to_the_last_bit() -> None:
+    """Values near 1e-300 round away under the default resolution and are summed exactly under the finest."""
+    Z = np.array([[1.1e-30, 1.3e-300, 1.0], [-2.7e-31, 5.5e-299, 2.0]])
+    assert entries(learned(Z))[2] == [0, 0, 0]
+    assert entries(learned(Z, resolution=[-1074] * 4)) == exact.gram(Z[:, :2], Z[:, 2:], [-1074] * 4)
+
+
+def test_forgetting_is_bit_equal_to_retraining_even_after_an_outlier() -> None:
+    """40 % of the rows, among them values of 1e9 and 1e30, are removed: bytes equal those of a training without them."""
+    rng = np.random.default_rng(40)
+    X, Y = rng.normal(size=(1000, 6)), rng.normal(size=(1000, 1))
+    X[700], X[900, 0] = 1e9, 1e30
+    moments, retrained = Moments(6, 1), Moments(6, 1)
+    moments.add(X, Y)
+    moments.remove(X[600:], Y[600:])
+    retrained.add(X[:600], Y[:600])
+    assert moments.to_bytes() == retrained.to_bytes()
+
+
+@given(Z=rows(ordinary), weights=hnp.arrays(np.float64, 12, elements=st.floats(1e-6, 1e6)))
+@settings(max_examples=50, deadline=None)
+def test_weights_multiply_rows_by_their_roots_rounding_each_value_once(Z: Array, weights: Array) -> None:
+    """Weighted entries are the rational sums over the float64 products sqrt(w) z; rows of weight zero do not count."""
+    Z, w = np.clip(Z, -1e300, 1e300), weights[: len(Z)]
+    moments = Moments(2, 1)
+    moments.add(Z[:, :-1], Z[:, -1:], weights=w)
+    moments.add(Z[:, :-1], Z[:, -1:], weights=np.zeros(len(Z)))
+    assert entries(moments) == exact.gram(Z[:, :-1], Z[:, -1:], moments.resolution.tolist(), w)
+    assert moments.n == len(Z)
+    moments.remove(Z[:, :-1], Z[:, -1:], weights=w)
+    assert moments.planes == {}
+
+
+@given(Z=rows(ordinary, features=4))
+@settings(max_examples=40, deadline=None)
+def test_selected_columns_are_those_that_would_have_been_learned_alone(Z: Array) -> None:
+    """Dropping, keeping and reordering columns needs no rows: the bytes equal a training on those columns."""
+    frame = np.arange(6) - 170
+    whole = learned(Z, resolution=frame)
+    alone = Moments(2, 1, resolution=frame[[0, 4, 2, 5]])
+    alone.add(Z[:, [3, 1]], Z[:, 4:])
+    assert whole.select([3, 1], [0]).to_bytes() == alone.to_bytes()
+
+
+@given(Z=rows(any_float), more=rows(ordinary))
+@settings(max_examples=60, deadline=None)
+def test_stored_moments_live_on_as_if_they_had_never_been_stored(Z: Array, more: Array) -> None:
+    """Bytes and back keep every entry, and what is added afterwards leads to the same bytes."""
+    frame = [DEFAULT_RESOLUTION] * 4
+    moments = learned(Z, resolution=frame)
+    restored = Moments.from_bytes(moments.to_bytes())
+    assert entries(restored) == entries(moments)
+    for each in (moments, restored):
+        each.add(more[:, :-1], more[:, -1:])
+    assert restored.to_bytes() == moments.to_bytes()
+
+
+def _restored_fingerprint(data: bytes) -> str | None:
+    """None where the bytes are refused as they should be, by a ValueError that speaks of moments."""
+    try:
+        return Moments.from_bytes(data).fingerprint()
+    except ValueError as error:
+        return None if "moments" in str(error) else "refused for a wrong reason"
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_bytes_are_refused(data: st.DataObject) -> None:
+    """Truncated or altered files raise ValueError or, where a digit changed into another, differ in their fingerprint."""
+    moments = learned(np.arange(12.0).reshape(4, 3))
+    stored = bytearray(moments.to_bytes())
+    position = data.draw(st.integers(0, len(stored) - 1))
+    stored[position] ^= data.draw(st.integers(1, 255))
+    outcome = _restored_fingerprint(bytes(stored))
+    assert outcome is None or outcome != moments.fingerprint() or Moments.from_bytes(bytes(stored)).to_bytes() == moments.to_bytes()
+    with pytest.raises(ValueError, match="not stored moments"):
+        Moments.from_bytes(bytes(stored[: position // 2]))
+
+
+def test_fingerprints_tell_apart_what_differs() -> None:
+    """Another row, row count, resolution, column or context gives another fingerprint; minus zero is zero."""
+    Z = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    zero_row = np.vstack([Z, np.zeros((1, 3))])
+    different = [
+        learned(Z).fingerprint(),
+        learned(Z + 1).fingerprint(),
+        learned(zero_row).fingerprint(),
+        learned(Z, resolution=[-100] * 4).fingerprint(),
+        learned(Z[:, [1, 0, 2]]).fingerprint(),
+        learned(Z).fingerprint(b"x"),
+    ]
+    assert len(set(different)) == 6
+    assert learned(np.where(Z == 0, -0.0, Z)).fingerprint() == different[0]
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "weights", "message"),
+    [
+        ([[1.0, 2.0]], [[np.nan]], None, r"Y\[0, 0\] is not a finite number: drop the row or fill in a value."),
+        ([[1.0, np.inf]], [[0.0]], None, r"X\[0, 1\] is not a finite number: drop the row or fill in a value."),
+        ([[1.0]], [[0.0]], None, r"X has shape \(1, 1\) and Y \(1, 1\), expected \(1, 2\) and \(1, 1\)."),
+        ([[1.0, 2.0]], [[0.0]], [-1.0], "weights must be 1 finite numbers, none of them negative."),
+        ([[1.0, 1e300]], [[0.0]], [1e30], "Values times the roots of their weights leave the range of float64: scale the weights down."),
+    ],
+)
+def test_bad_rows_are_refused_and_change_nothing(X: list[object], Y: list[object], weights: list[float] | None, message: str) -> None:
+    """The error says what and where, and the moments are those from before."""
+    moments = learned(np.ones((2, 3)))
+    before = moments.to_bytes()
+    with pytest.raises(ValueError, match=message):
+        moments.add(np.array(X), np.array(Y), weights=None if weights is None else np.array(weights))
+    assert moments.to_bytes() == before
+
+
+def test_rows_never_added_are_refused_where_sums_can_tell() -> None:
+    """More rows than there are, or a negative sum of squares, cannot be removed; the moments stay as they were."""
+    moments = learned(np.ones((2, 3)))
+    before = moments.to_bytes()
+    with pytest.raises(ValueError, match=r"3 rows cannot be removed: only 2 were added."):
+        moments.remove(np.ones((3, 2)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="never added"):
+        moments.remove(np.full((1, 2), 9.0), np.ones((1, 1)))
+    assert moments.to_bytes() == before
+
+
+def test_moments_of_other_columns_or_frames_do_not_merge() -> None:
+    """The error says which and what to do."""
+    with pytest.raises(ValueError, match=r"2 features and 1 targets, the others 1 and 1: merge moments of the same columns."):
+        learned(np.ones((2, 3))).merge(learned(np.ones((2, 2))))
+    with pytest.raises(ValueError, match="train one of them in the frame of the other"):
+        learned(np.ones((2, 3))).merge(learned(np.ones((2, 3)), resolution=[-60] * 4))
+
+
+def _strassen(S: Array, out: Array) -> None:
+    """One level of Strassen's recombination, as a library might use for square shapes."""
+    m, k = S.shape[0] // 2 * 2, S.shape[1] // 2 * 2
+    out[:] = S @ S.T
+    if m < 2 or k < 2:
+        return
+    A, B = S[:m, :k], np.ascontiguousarray(S[:m, :k].T)
+    h, d = m // 2, k // 2
+    a, b, c, e = A[:h, :d], A[:h, d:], A[h:, :d], A[h:, d:]
+    p, q, r, s = B[:d, :h], B[:d, h:], B[d:, :h], B[d:, h:]
+    m1, m2, m3, m4 = (a + e) @ (p + s), (c + e) @ p, a @ (q - s), e @ (r - p)
+    m5, m6, m7 = (a + b) @ s, (c - a) @ (p + q), (b - e) @ (r + s)
+    out[:m, :m] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
+    if k < S.shape[1]:
+        out[:m, :m] += S[:m, k:] @ S[:m, k:].T
+
+
+def _reduced(S: Array, out: Array) -> None:
+    """float32 arithmetic under float64's name, as where reduced precision is switched on."""
+    out[:] = S.astype(np.float32) @ S.astype(np.float32).T
+
+
+@pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk])
+def test_this_machine_multiplies_integers_exactly(product: products.Product) -> None:
+    """Every BLAS that may form the products passes the start-up test."""
+    assert products.self_test(product) is None
+
+
+@pytest.mark.parametrize("product", [_strassen, _reduced])
+def test_products_that_round_are_refused_with_advice(product: products.Product) -> None:
+    """Strassen's recombination and reduced-precision arithmetic do not pass the start-up test."""
+    refused = products.self_test(product)
+    assert refused is not None
+    assert "is not exact on integers below 2^53" in refused
+    assert "use the CPU" in refused
