@@ -69,6 +69,10 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(run_dir / "metrics")
 # two servers on a machine must share neither, or the second ends the first one's trainer.
 os.environ["TMPDIR"] = tempfile.tempdir = str(run_dir)
 
+# Workers are the parallelism, and a training must not take the processors from them. Read when the libraries are imported.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 bind = [settings.bind]
 proc_name = f"plumbline-{settings.port}-{os.getpid()}"
 wsgi_app = "service.app:wsgi()"

@@ -15,6 +15,7 @@ import click
 from service.config import Config, explain
 from service.errors import Invalid, PlumblineError
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read when numpy and torch are first imported
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -82,6 +83,8 @@ def config_command() -> None:
 @tells_errors
 def train(files: tuple[str, ...], **options: Any) -> None:
     """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store."""
+    for name in ONE_THREAD:  # all cores work on rows, each with a BLAS of one thread
+        os.environ.setdefault(name, "1")
     from service.training.command import train_files  # noqa: PLC0415 - torch takes a second to import
 
     train_files(files, options)

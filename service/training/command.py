@@ -12,10 +12,9 @@ from rich.table import Table
 
 from model_store.store import ModelStore
 from service.config import Config
-from service.errors import Invalid, NotReady
-from service.regression.products import self_test, syrk
+from service.errors import Invalid
 from service.training.document import version_document
-from service.training.framing import frame_of, with_frame
+from service.training.framing import in_frame
 from service.training.options import load_options, options_from_query
 from service.training.sources import Limits, open_table
 from service.training.tables import SUFFIXES, count_rows
@@ -30,14 +29,10 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
 
     The progress bar goes to standard error and is quiet when that is not a terminal.
     """
-    if (reason := self_test(syrk)) is not None:
-        raise NotReady(reason)
     config = Config.from_environ(os.environ)
     paths = find_files(patterns)
-    options = load_options(parse(given))
     store = ModelStore.open(config.store)
-    if options.like is not None:
-        options = with_frame(options, frame_of(store, options.like)[0])
+    options = in_frame(store, load_options(parse(given)))
     form = SUFFIXES[paths[0].suffix.lower()]
     source = open_table(paths, form, options, Limits(config.max_rows, config.max_columns))
     errors = Console(stderr=True)
@@ -53,7 +48,7 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
         def on_epoch(epoch: int, asked: int, loss: float) -> None:
             bar.update(epochs, completed=epoch, total=asked, rate=f"loss {loss:.6g}", visible=True)
 
-        manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who="command line")
+        manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who="command line", threads=os.cpu_count() or 1)
     show(version_document(store, manifest))
 
 

@@ -27,12 +27,16 @@ def frame_of(store: ModelStore, like: str) -> tuple[Schema, list[int]]:
     return Schema.from_dict(document), document["frame"]["resolution"]
 
 
-def with_frame(options: TrainOptions, schema: Schema) -> TrainOptions:
-    """Options whose columns are those of the frame to train in.
+def in_frame(store: ModelStore, options: TrainOptions) -> TrainOptions:
+    """Options whose columns are those of the frame that `like` names; without `like`, the options as they are.
 
     Raises:
         Invalid: an option contradicts the frame.
+        NotFound
     """
+    if options.like is None:
+        return options
+    schema, _ = frame_of(store, options.like)
     default = TrainOptions()
     if given := [name for name in DECIDED_BY_FRAME if getattr(options, name) != getattr(default, name)]:
         raise Invalid({name: ["is decided by the frame of `like`: leave it out"] for name in given})

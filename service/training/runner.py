@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from model_store.errors import StoreError
@@ -9,6 +10,7 @@ from model_store.store import ModelStore
 from service import metrics
 from service.errors import PlumblineError
 from service.training.document import version_document
+from service.training.framing import in_frame
 from service.training.jobs import Jobs, Submission
 from service.training.sources import Limits, open_source
 from service.training.train import train
@@ -43,6 +45,6 @@ def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str) -> None:
 
 
 def _train(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, submission: Submission) -> dict[str, Any]:
-    source, options = open_source(jobs.body(job_id), submission.media_type, submission.options, limits)
+    source, options = open_source(jobs.body(job_id), submission.media_type, submission.options, limits, complete=partial(in_frame, store))
     manifest = train(store, source, options, who=submission.who)
     return version_document(store, manifest)

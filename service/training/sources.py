@@ -3,7 +3,7 @@
 A source knows its columns before the first batch and never holds more than one batch, JSON bodies aside.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,14 +77,18 @@ class JsonSource:
         yield self._rows
 
 
-def open_source(path: Path, media_type: str, given: Mapping[str, Any], limits: Limits) -> tuple[Source, TrainOptions]:
+def open_source(
+    path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, complete: Callable[[TrainOptions], TrainOptions] = lambda o: o
+) -> tuple[Source, TrainOptions]:
     """The source and the options of a spooled request body; `given` holds the options of a body that is not JSON.
+
+    `complete` adds to the options what they leave to another version's frame.
 
     Raises:
         Unreadable, Invalid, TooLarge, UnsupportedMedia
     """
     if media_type in MEDIA:
-        options = load_options(given)
+        options = complete(load_options(given))
         return open_table([path], MEDIA[media_type], options, limits), options
     if media_type != "application/json":
         raise UnsupportedMedia(f"training data must be application/json or one of {', '.join(MEDIA)}; say which in Content-Type")
@@ -92,7 +96,7 @@ def open_source(path: Path, media_type: str, given: Mapping[str, Any], limits: L
         raise Invalid({name: ["belongs in the JSON body, not in the query"] for name in given})
     document = Document(path.read_bytes())
     weights = isinstance(document.members.get(WEIGHTS), str)
-    options = load_options(document.options(*(name for name in DATA if name != WEIGHTS or not weights)))
+    options = complete(load_options(document.options(*(name for name in DATA if name != WEIGHTS or not weights))))
     return JsonSource(document, options, limits), options
 
 
@@ -139,15 +143,17 @@ def choose(names: Sequence[str], options: TrainOptions, *, where: str) -> Chosen
 
 
 def _positional(document: Document, options: TrainOptions) -> tuple[Chosen, Rows]:
-    if options.target is not None:
-        raise Invalid({"target": ["belongs to named data; with positional instances give targets"]})
     x = document.positional("instances", options.features)
-    several = document.first_is("targets", list)
-    y = document.positional("targets", None, prefix="y") if several else Rows(("y",), {"y": document.column("targets")}, 0, x.where)
+    if document.first_is("targets", list):
+        y = document.positional("targets", options.target, prefix="y")
+    elif len(names := options.target or ("y",)) == 1:
+        y = Rows(names, {names[0]: document.column("targets")}, 0, x.where)
+    else:
+        raise Invalid({"targets": [f"must be a list of {len(names)} numbers for each row: {', '.join(names)}"]})
+    if len(y.names) == 1 and options.target is None:
+        y = Rows(("y",), {"y": _columns(y)[y.names[0]]}, 0, y.where)
     columns = _columns(x) | _columns(y)
-    if len(y.names) == 1:
-        columns["y"] = columns.pop(y.names[0])
-    chosen = Chosen(x.names, tuple(y.names) if len(y.names) > 1 else ("y",), None)
+    chosen = Chosen(x.names, y.names, None)
     if clash := [name for name in chosen.targets if name in chosen.features]:
         raise Invalid({"features": [f"{clash[0]} is the name of the target here: name the feature otherwise"]})
     return _with_weights(document, chosen, columns, "instances")

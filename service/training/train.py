@@ -6,6 +6,7 @@ Nothing is published before everything is computed, and the move of the alias `l
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
-from service.errors import Contradiction, Invalid
+from service.errors import Contradiction, Invalid, NotReady
 from service.regression.model import LinearRegression
 from service.regression.moments import Moments
-from service.regression.products import Array
+from service.regression.products import Array, self_test, syrk
 from service.regression.schema import Schema
 from service.rows import Rows
 from service.training.framing import build_schema, check_schema, frame_of
@@ -37,20 +38,37 @@ class Progress:
 QUIET = Progress()
 
 
-def train(store: ModelStore, source: Source, options: TrainOptions, *, progress: Progress = QUIET, who: str = "") -> Manifest:
-    """Fit the rows of `source` and publish the version.
+@cache
+def require_exact_products() -> None:
+    """Refuse to train where matrix products are not exact; tested once in a process.
 
     Raises:
+        NotReady: says why, and what to do.
+    """
+    reason = self_test(syrk)
+    if reason is not None:
+        raise NotReady(reason)
+
+
+def train(
+    store: ModelStore, source: Source, options: TrainOptions, *, progress: Progress = QUIET, who: str = "", threads: int = 1
+) -> Manifest:
+    """Fit the rows of `source` and publish the version; `threads` form the moments, each with a BLAS of one thread.
+
+    Raises:
+        NotReady: this machine does not multiply exactly.
         Invalid: rows are wrong, or there are none, or gradient training diverged.
         Contradiction: the model has another schema.
         StoreError: the version cannot be published.
     """
+    require_exact_products()
     if options.like is not None:
         schema, resolution = frame_of(store, options.like)
     else:
         schema, resolution = build_schema(source, options), None
     check_schema(store, schema, options)
-    moments, design = accumulate(source, schema, resolution, keep=isinstance(options.solver, Gradient), progress=progress)
+    keep = isinstance(options.solver, Gradient)
+    moments, design = accumulate(source, schema, resolution, keep=keep, progress=progress, threads=threads)
     if moments.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
     solved = solve(schema, moments, options, design=design, progress=progress.epoch)
@@ -60,13 +78,13 @@ def train(store: ModelStore, source: Source, options: TrainOptions, *, progress:
 
 
 def accumulate(
-    source: Source, schema: Schema, resolution: Sequence[int] | None, *, keep: bool, progress: Progress = QUIET
+    source: Source, schema: Schema, resolution: Sequence[int] | None, *, keep: bool, progress: Progress = QUIET, threads: int = 1
 ) -> tuple[Moments, Design | None]:
     """The exact moments of all rows, and the design itself when it is to be kept."""
     moments = Moments(len(schema.columns), len(schema.targets), resolution=resolution)
     kept: list[Design] = []
     for part in _designs(source, schema):
-        moments.add(part.X, part.Y, weights=part.weights)
+        moments.add(part.X, part.Y, weights=part.weights, threads=threads)
         progress.rows(moments.n)
         if keep:
             kept.append(part)

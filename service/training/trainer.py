@@ -19,9 +19,11 @@ from gunicorn.dirty import DirtyApp
 
 from model_store.store import ModelStore
 from service.config import Config
+from service.errors import NotReady
 from service.training.jobs import Jobs
 from service.training.runner import run_job
 from service.training.sources import Limits
+from service.training.train import require_exact_products
 
 NICENESS = 10
 LOOK_SECONDS = 1.0
@@ -34,6 +36,10 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
     def init(self) -> None:
         """Take up what an earlier trainer left, then wait for jobs."""
         os.nice(NICENESS)
+        try:
+            require_exact_products()
+        except NotReady as error:  # trainings are refused with this text until the machine is mended; what is trained is served on
+            log.error(str(error))  # noqa: TRY400 - the traceback tells nothing more
         torch.set_num_threads(1)
         config = Config.from_environ(os.environ)
         store = ModelStore.open(config.store)
