@@ -177,13 +177,15 @@ def _fit(system: Equations, b: DoubleDouble, rss: Array, *, kept: Integers, inve
     if system.intercept and system.moments.n:
         tss = subtract(tss, divide(multiply(system.target_ones, system.target_ones), system.weight))
     rss, tss_hi = (np.where(part <= _PERFECT * system.squares.hi, 0.0, part) for part in (rss, tss.hi))
+    with np.errstate(over="ignore"):  # infinite where they leave float64
+        rss, tss_hi = (np.ldexp(part, 2 * system.target_exponents) for part in (rss, tss_hi))
     return Fit(
         coefficients=estimates.hi + estimates.lo,
         aliased=tuple(sorted(set(range(P)) - set(kept.tolist()))),
         condition=condition,
         digits=float(np.clip(np.log10(2.0**53 / condition), 0.0, 15.0)),
-        rss=np.ldexp(rss, 2 * system.target_exponents),
-        tss=np.ldexp(tss_hi, 2 * system.target_exponents),
+        rss=rss,
+        tss=tss_hi,
         n=system.moments.n,
         weight=float(np.ldexp(system.weight.hi, 2 * system.ones_exponent)),
         intercept=system.intercept,

@@ -1,6 +1,5 @@
 """`service train`: the training of the trainer process, run here and shown in a terminal."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,14 +75,8 @@ def find_files(patterns: Sequence[str]) -> list[Path]:
 
 def parse(given: Mapping[str, Any]) -> dict[str, Any]:
     """The command line's options as those of a request."""
-    lists = options_from_query({name: given[name] for name in LISTS if given[name]})
+    lists = options_from_query({name: given[name] for name in LISTS if given[name]} | {"solver": [given["solver"]]})
     others = {name: value for name, value in given.items() if name not in LISTS and value is not None}
-    solver = others["solver"].strip()
-    if solver.startswith("{"):
-        try:
-            others["solver"] = json.loads(solver)
-        except ValueError as error:
-            raise Invalid({"solver": ["is not valid JSON"]}) from error
     return others | lists
 
 

@@ -65,19 +65,24 @@ def build_schema(source: Source, options: TrainOptions) -> Schema:
     except ValueError as error:
         raise Invalid({"terms" if options.terms else "features": [str(error)]}) from error
     builder = FrameBuilder(declaration)
+    seen = 0
     for rows in source.batches():
+        seen += rows.count
         _look(builder, rows, chosen)
         if builder.settled:
             break
-    else:
-        rows = Rows(chosen.all, {}, 0, lambda _row, name: name)
+    if not seen:
+        raise Invalid({"instances": ["have no rows to train on"]})
     with rows.telling():
         try:
-            return builder.schema()
+            schema = builder.schema()
         except ValueError as error:
             if hasattr(error, "errors"):
                 raise
             raise Invalid({"terms": [str(error)]}) from error
+    if not schema.columns:
+        raise Invalid({"features": ["leave nothing to fit: each is the same category in all rows"]})
+    return schema
 
 
 def _look(builder: FrameBuilder, rows: Rows, chosen: Chosen) -> None:

@@ -3,6 +3,7 @@
 Unknown fields are errors, so a misspelt option never trains the wrong model silently.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from service.errors import Invalid
 from service.regression.schema import MissingPolicy, UnseenPolicy
 from service.training.solver import Exact, Solver, SolverField
 from service.validation import is_name, validated
+
+LISTS = ("features", "target", "terms", "categorical")
 
 
 class OneOrMany(fields.Field[tuple[str, ...]]):
@@ -99,13 +103,22 @@ def load_options(given: Mapping[str, Any]) -> TrainOptions:
 
 
 def options_from_query(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Options of a body that is not JSON: `features` and `target` may be repeated or separated by commas, `labels` is `k=v,…`."""
+    """Options of a body that is not JSON: lists may be repeated or separated by commas, `labels` is `k=v,…`, `solver` a name or JSON.
+
+    Raises:
+        Invalid: the solver is not valid JSON.
+    """
     given: dict[str, Any] = {}
     for name, values in query.items():
-        if name in ("features", "target"):
+        if name in LISTS:
             given[name] = list(values) if len(values) > 1 else values[0].split(",")
         elif name == "labels":
             given[name] = dict(pair.partition("=")[::2] for pair in ",".join(values).split(","))
+        elif name == "solver" and values[-1].lstrip().startswith("{"):
+            try:
+                given[name] = json.loads(values[-1])
+            except ValueError as error:
+                raise Invalid({name: ["is not valid JSON"]}) from error
         else:
             given[name] = values[-1]
     return given

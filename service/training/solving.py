@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from service.errors import Invalid
+from service.errors import Contradiction, Invalid
 from service.regression import least_squares, penalized
 from service.regression.double_double import DoubleDouble, exact, matmul, scale
 from service.regression.gradient import Divergence, GradientFit, fit_gradient, prediction_gap
@@ -113,7 +113,8 @@ def _rss(moments: Moments, coefficients: Array, *, intercept: bool) -> Array:
     """The residual sum of squares [t] of any coefficients, from the moments alone, rounded once."""
     system = equations(moments, intercept=intercept)
     b = scale(exact(coefficients), system.exponents[:, None] - system.target_exponents[None, :])
-    return np.ldexp(ExactEquations(system).rss(b).hi, 2 * system.target_exponents)
+    with np.errstate(over="ignore"):  # `_document` looks
+        return np.ldexp(ExactEquations(system).rss(b).hi, 2 * system.target_exponents)
 
 
 def _second_moments(moments: Moments, *, intercept: bool) -> torch.Tensor:
@@ -145,11 +146,17 @@ def _exact_document(schema: Schema, fit: Fit) -> dict[str, Any]:
 
 
 def _document(schema: Schema, closed: Fit, estimates: DoubleDouble, rss: Array) -> dict[str, Any]:
-    """What every solver can say; what only some can is None until they do."""
+    """What every solver can say; what only some can is None until they do.
+
+    Raises:
+        Contradiction: a sum of squares leaves float64.
+    """
     to_raw = schema.raw_map()
     raw = estimates if to_raw is None else matmul(to_raw, estimates)
     values = raw.hi + raw.lo
     names = _names(schema)
+    if not (np.isfinite(rss).all() and np.isfinite(closed.tss).all()):
+        raise Contradiction("the data are too large for float64: scale the columns and train again")
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = np.where(closed.tss > 0, 1.0 - rss / closed.tss, np.nan)
     return {

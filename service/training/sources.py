@@ -38,7 +38,12 @@ class Chosen:
     @property
     def all(self) -> tuple[str, ...]:
         """Every column to be read."""
-        return (*self.features, *self.targets, *((self.weights,) if self.weights else ()))
+        return (*self.features, *self.values)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns that must be numbers: targets, and weights where there are any."""
+        return (*self.targets, *((self.weights,) if self.weights else ()))
 
 
 class Source(Protocol):
@@ -115,7 +120,7 @@ class TableTraining:
     def batches(self) -> Iterator[Rows]:
         """Batches in file order, in bounded memory."""
         seen = 0
-        for rows in self._table.batches(self.chosen.all):
+        for rows in self._table.batches(self.chosen.all, numbers=self.chosen.values):
             seen += rows.count
             check_shape(seen, len(self.chosen.all), max_rows=self._limits.rows, max_columns=self._limits.columns)
             yield rows
@@ -144,6 +149,8 @@ def choose(names: Sequence[str], options: TrainOptions, *, where: str) -> Chosen
 
 def _positional(document: Document, options: TrainOptions) -> tuple[Chosen, Rows]:
     x = document.positional("instances", options.features)
+    if not x.count:
+        raise Invalid({"instances": ["have no rows to train on"]})
     if document.first_is("targets", list):
         y = document.positional("targets", options.target, prefix="y")
     elif len(names := options.target or ("y",)) == 1:

@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -40,61 +41,62 @@ class TableSource:
             for path in self._paths[1:]:
                 if _header(path) != self.names:
                     raise Invalid({path.name: ["has other columns than the first file"]})
-        with self._told():
-            types = self._scan({}).collect_schema()
-        if form != "csv":
-            self.names = list(types)
-        # By place, not by name: polars and the standard library do not read every quoted header alike.
-        self._columns = dict(zip(self.names, types.items(), strict=False))
+            with self._told():
+                numeric = self._numeric_in_csv()
+        else:
+            with self._told():
+                types = self._scan({}).collect_schema()
+            self.names, numeric = list(types), [dtype.is_numeric() for dtype in types.values()]
+        self._numeric = dict(zip(self.names, numeric, strict=True))
 
-    def batches(self, names: Sequence[str]) -> Iterator[Rows]:
-        """The columns `names` of all rows, in order.
+    def batches(self, names: Sequence[str], *, numbers: Sequence[str] = ()) -> Iterator[Rows]:
+        """The columns `names` of all rows, in order; in a CSV file those of them that are `numbers` hold numbers, whatever it seems.
 
         Raises:
             Unreadable: the data are not of their form.
             Invalid: a cell is not of its column's type.
         """
-        numeric = {name: self._columns[name][1].is_numeric() for name in names}
+        numeric = {name: self._numeric[name] or (name in numbers and self._form == "csv") for name in names}
         first = 0
         with self._told():
-            for frame in self._frames(names, numeric):
+            for frame in self._frames(names):
                 yield _rows(frame, numeric, first=first)
                 first += len(frame)
 
-    def _frames(self, names: Sequence[str], numeric: dict[str, bool]) -> Iterator[pl.DataFrame]:
+    def _frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Batches of the columns, numbers as float64 and all else as text; the blank lines at the end of a CSV file left out."""
         as_text = self._form == "csv" and self._numeric_missing
-        types = {name: pl.Float64() if numeric[name] and not as_text else pl.String() for name in names}
-        overrides = {self._columns[name][0]: kind for name, kind in types.items()} if self._form == "csv" else {}
-        picked = [pl.col(self._columns[name][0]).cast(types[name]).alias(name) for name in names]
+        types = {name: pl.Float64() if self._numeric[name] and not as_text else pl.String() for name in names}
+        # By place, not by name: polars and the standard library do not read every quoted header alike.
+        called = {name: str(self.names.index(name)) if self._form == "csv" else name for name in names}
+        picked = [pl.col(called[name]).cast(types[name]).alias(name) for name in names]
         waiting: pl.DataFrame | None = None
-        for frame in self._scan(overrides).select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        scan = self._scan({called[name]: types[name] for name in names})
+        for frame in scan.select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
             if waiting is not None:
                 yield waiting
             waiting = frame
         if waiting is not None:
             yield _without_blank_end(waiting) if self._form == "csv" else waiting
 
-    def _scan(self, overrides: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    def _scan(self, types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        """All rows; `types` by place are those of the columns of a CSV file that will be read."""
         if self._form == "csv":
-            return pl.concat(
-                pl.scan_csv(
-                    path,
-                    has_header=False,
-                    skip_lines=1,
-                    schema_overrides=overrides,
-                    infer_schema_length=LOOK_ROWS,
-                    ignore_errors=True,
-                    raise_if_empty=False,
-                    glob=False,
-                )
-                for path in self._paths
-            )
+            places = map(str, range(len(self.names)))
+            schema = {place: types.get(place, pl.String()) for place in places}  # the whole one, so that a line too long is an error
+            return pl.concat(_scan_csv(path, schema=schema, ignore_errors=True) for path in self._paths)
         if self._form == "parquet":
             return pl.scan_parquet(self._paths, glob=False)
         if self._form == "ndjson":
-            return pl.concat(pl.scan_ndjson(path, infer_schema_length=LOOK_ROWS) for path in self._paths)
-        return pl.concat(_scan_arrow(path) for path in self._paths)
+            return pl.concat([pl.scan_ndjson(path, infer_schema_length=LOOK_ROWS) for path in self._paths], how="vertical_relaxed")
+        return pl.concat([_scan_arrow(path) for path in self._paths], how="vertical_relaxed")
+
+    def _numeric_in_csv(self) -> list[bool]:
+        """Whether each column holds numbers alone, but for what stands for a missing one, in the first rows of every file."""
+        looks = [_scan_csv(path, infer_schema_length=LOOK_ROWS, null_values=MISSING).collect_schema().dtypes() for path in self._paths]
+        if any(len(types) > len(self.names) for types in looks):
+            raise Unreadable("the data cannot be read as csv: every line must have as many fields as the header")
+        return [all(types[place].is_numeric() for types in looks if place < len(types)) for place in range(len(self.names))]
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -104,6 +106,10 @@ class TableSource:
         except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
             hint = ": every line must have as many fields as the header" if self._form == "csv" else ""
             raise Unreadable(f"the data cannot be read as {self._form}{hint}") from error
+
+
+def _scan_csv(path: Path, **how: Any) -> pl.LazyFrame:
+    return pl.scan_csv(path, has_header=False, skip_lines=1, raise_if_empty=False, glob=False, **how)
 
 
 def _scan_arrow(path: Path) -> pl.LazyFrame:
@@ -167,4 +173,4 @@ def count_rows(paths: Sequence[Path], form: str) -> int | None:
     with paths[0].open("rb") as file:
         sample = file.read(1 << 16)
     lines = sample.count(b"\n")
-    return round(size * lines / len(sample)) if lines else None
+    return max(round(size * lines / len(sample)) - len(paths), 0) if lines else None  # the header lines are no rows
