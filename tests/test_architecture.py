@@ -15,15 +15,18 @@ from service.api.answers import known_errors, status_of
 from tests.support import ROOT
 
 # A room may import itself, what is listed beside it, and nothing else of ours.
-GROUND = ("config", "errors", "logs", "metrics", "numbers", "slots", "tokens", "validation")
+GROUND = ("config", "errors", "logs", "metrics", "slots", "tokens", "validation")
+DATA = ("service.ground", "service.regression", "service.rows", "service.documents")
 ROOMS: dict[str, set[str]] = {
     "model_store": set(),
     "service.regression": set(),
     "service.ground": set(),
-    "service.training": {"model_store", "service.regression", "service.ground"},
-    "service.serving": {"model_store", "service.regression", "service.ground"},
-    "service.api": {"model_store", "service.regression", "service.ground", "service.training", "service.serving"},
-    "service.app": {"model_store", "service.regression", "service.ground", "service.training", "service.serving", "service.api"},
+    "service.rows": {"service.regression", "service.ground"},
+    "service.documents": {"service.regression", "service.ground", "service.rows"},
+    "service.training": {"model_store", *DATA},
+    "service.serving": {"model_store", *DATA},
+    "service.api": {"model_store", *DATA, "service.training", "service.serving"},
+    "service.app": {"model_store", *DATA, "service.training", "service.serving", "service.api"},
     "service.cli": {"model_store", "service.ground", "service.training"},
     "service.__main__": {"service.cli"},
     "service.worker": {"service.ground"},

@@ -25,7 +25,7 @@ TEXTS = {
     404: "No such model, version, alias or job.",
     413: "Over a size limit, which the detail names.",
     415: "A media type that is not read here.",
-    409: "The data contradict what can be trained; the detail says what to do.",
+    409: "The data contradict what can be trained, or the model has another schema; the detail says what to do.",
     422: "Readable but not valid; `errors` names each field.",
     429: "Too many trainings wait.",
     503: "Not ready.",
@@ -57,6 +57,11 @@ def _query(name: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": {"type": kind, **more}, "description": text}
 
 
+def _about(name: str) -> str:
+    more = f"; {ABOUT[name]}" if name in ABOUT else ""
+    return f"`{name}` of a body that is not JSON; a JSON body carries it itself{more}"
+
+
 LOOK = (200, *READ, 404, 422, 503)
 JOB = _path("job_id", "job id")
 MODEL = _path("model", "model name")
@@ -64,9 +69,20 @@ PAGE = (
     _query("limit", "integer", "most entries of a page", minimum=1, maximum=1000),
     _query("after", "string", "the `after` of the page before"),
 )
-CSV_OPTIONS = tuple(
-    _query(name, kind, f"`{name}` of a CSV body; a JSON body carries it itself")
-    for name, kind in (("model", "string"), ("target", "string"), ("features", "string"), ("intercept", "boolean"), ("promote", "boolean"))
+LISTED = ("target", "features", "terms", "categorical")
+OPTIONS = (
+    *((name, "string") for name in ("model", *LISTED, "weights", "labels", "description", "solver", "like")),
+    *((name, "boolean") for name in ("intercept", "promote", "new_schema", "history")),
+)
+CHOICES = {"missing": ["error", "drop"], "unseen": ["error", "reference"], "dtype": ["float64", "float32"]}
+ABOUT = {
+    **dict.fromkeys(LISTED, "names separated by commas, or repeated"),
+    "labels": "`key=value` pairs separated by commas",
+    "solver": "a name, or the JSON object",
+}
+TABLE_OPTIONS = (
+    *(_query(name, kind, _about(name)) for name, kind in OPTIONS),
+    *(_query(name, "string", _about(name), enum=values) for name, values in CHOICES.items()),
 )
 PREFER = {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=SECONDS` (default 10) or `respond-async`"}
 TRAIN_BODY = {
@@ -75,11 +91,14 @@ TRAIN_BODY = {
         "example": {"model": "rent", "columns": {"area": [50, 70, 90], "rent": [600, 800, 990]}, "target": "rent"},
     },
     "text/csv": {"schema": {"type": "string"}, "example": "area,rent\n50,600\n70,800\n90,990\n"},
+    "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"area": 50, "rent": 600}\n{"area": 70, "rent": 800}\n'},
+    "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+    "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
 }
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 OPERATIONS = (
-    Operation("post", "/train", "Fit rows exactly and publish a version.", schemas.VersionSchema,
-              (201, 202, *READ, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*CSV_OPTIONS, PREFER)),
+    Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
+              (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
     Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, LOOK, parameters=(JOB,)),
     Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),

@@ -25,9 +25,7 @@ class PredictDocumentSchema(PredictSchema):
     instances = fields.List(
         fields.Raw(), metadata={"description": "rows: lists of numbers in the order of the features, or objects by feature name"}
     )
-    columns = fields.Dict(
-        keys=fields.String(), values=fields.List(fields.Float()), metadata={"description": "whole columns by feature name"}
-    )
+    columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw()), metadata={"description": "whole columns by feature name"})
 
 
 class PredictionSchema(ma.Schema):

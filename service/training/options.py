@@ -13,10 +13,11 @@ from marshmallow import fields, validate
 
 from service.errors import Invalid
 from service.regression.schema import MissingPolicy, UnseenPolicy
-from service.training.solver import Exact, Solver, SolverField
+from service.training.solver import SOLVERS, Exact, Solver, SolverField
 from service.validation import is_name, validated
 
 LISTS = ("features", "target", "terms", "categorical")
+ONE_OR_MANY = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}  # as the description says it
 
 
 class OneOrMany(fields.Field[tuple[str, ...]]):
@@ -35,14 +36,23 @@ class TrainOptionsSchema(ma.Schema):
     """Options of `POST /train` beside the data."""
 
     model = fields.String(load_default="default", validate=is_name)
-    features = OneOrMany(load_default=None, metadata={"description": "feature columns, in order; all but the target when left out"})
-    target = OneOrMany(load_default=None, metadata={"description": "target column or columns"})
+    features = OneOrMany(
+        load_default=None, metadata={**ONE_OR_MANY, "description": "feature columns, in order; all but the target when left out"}
+    )
+    target = OneOrMany(load_default=None, metadata={**ONE_OR_MANY, "description": "target column or columns"})
     intercept = fields.Boolean(load_default=True)
     promote = fields.Boolean(load_default=True, metadata={"description": "move the alias live to the new version"})
     description = fields.String(load_default="", validate=validate.Length(max=1000))
-    terms = OneOrMany(load_default=None, metadata={"description": "design columns, replacing the default: `area`, `area^2`, `area*rooms`"})
-    weights = fields.String(load_default=None, metadata={"description": "column of weights; with a JSON body also a list, one per row"})
-    categorical = OneOrMany(load_default=(), metadata={"description": "feature columns that are categories; text is by itself"})
+    terms = OneOrMany(
+        load_default=None,
+        metadata={**ONE_OR_MANY, "description": "design columns, replacing the default: `area`, `area^2`, `area*rooms`"},
+    )
+    weights: fields.Field[Any] = fields.String(
+        load_default=None, metadata={"description": "column of weights; with a JSON body also a list, one per row"}
+    )
+    categorical = OneOrMany(
+        load_default=(), metadata={**ONE_OR_MANY, "default": [], "description": "feature columns that are categories; text is by itself"}
+    )
     unseen = fields.String(load_default="error", validate=validate.OneOf(["error", "reference"]))
     missing = fields.String(load_default="error", validate=validate.OneOf(["error", "drop"]))
     like = fields.String(load_default=None, metadata={"description": "train in the frame of this version, such as `rent@3` or `rent@live`"})
@@ -52,7 +62,7 @@ class TrainOptionsSchema(ma.Schema):
     labels = fields.Dict(
         keys=fields.String(validate=validate.Length(max=64)), values=fields.String(validate=validate.Length(max=256)), load_default=dict
     )
-    solver = SolverField(load_default=Exact)
+    solver = SolverField(load_default=Exact, metadata=SOLVERS)
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> "TrainOptions":
@@ -65,8 +75,9 @@ class TrainDocumentSchema(TrainOptionsSchema):
     instances = fields.List(
         fields.Raw(), metadata={"description": "rows: lists of numbers (with `targets`), or objects by column name (with `target`)"}
     )
+    weights = fields.Raw(metadata={"description": "the name of a column of weights, or one weight per row"})
     targets = fields.List(fields.Raw(), metadata={"description": "one number per instance, or one list of numbers for several targets"})
-    columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Float()), metadata={"description": "whole columns by name"})
+    columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw()), metadata={"description": "whole columns by name"})
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,16 @@ class GradientSchema(ma.Schema):
 
 SCHEMAS: dict[str, type[ma.Schema]] = {"exact": ExactSchema, "lasso": LassoSchema, "elastic_net": ElasticNetSchema}
 NAMES = [*SCHEMAS, *OPTIMIZERS]
+SOLVERS = {  # as the description of the API says it
+    "default": "exact",
+    "oneOf": [
+        {"type": "string", "enum": NAMES},
+        {"type": "object", "properties": {"name": {"type": "string", "enum": NAMES}}, "required": ["name"]},
+    ],
+    "description": "the name of a solver, or an object with its `name` and options: "
+    + "; ".join(f"{name}: {', '.join(schema().fields)}" for name, schema in SCHEMAS.items())
+    + f"; the others: {', '.join(field for field in GradientSchema().fields if field != 'name')}",
+}
 
 
 class SolverField(fields.Field[Solver]):

@@ -134,6 +134,8 @@ def _exact_document(schema: Schema, fit: Fit) -> dict[str, Any]:
     for index, row in enumerate(document["coefficients"]):
         target, column = divmod(index, len(fit.coefficients))
         row |= {name: _number(getattr(raw, name)[column, target]) for name in PER_COEFFICIENT}
+        if column in fit.aliased:
+            row["estimate"] = None
     names = _names(schema)
     return (
         document

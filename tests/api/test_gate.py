@@ -302,7 +302,12 @@ def _wrong_places() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "POST", "/predict", {"data": body, "content_type": "application/json"}
     for body in (
         MARKER,
-        f'{{"instances": [["{MARKER}"]], "targets": [1]}}',
+        f'{{"instances": [["{MARKER}"], [1]], "targets": [1, 2]}}',
+        f'{{"columns": {{"a": ["{MARKER}", "b"], "y": [1, 2]}}, "target": "y", "terms": ["a^2"]}}',
+        f'{{"instances": [[1]], "targets": [1], "weights": ["{MARKER}"]}}',
+        f'{{"instances": [[1]], "targets": [1], "like": "line@{MARKER} x"}}',
+        f'{{"instances": [[1]], "targets": [1], "solver": {{"name": "sgd", "loss": "{MARKER}"}}}}',
+        f'{{"instances": [[1]], "targets": [1], "solver": {{"name": "sgd", "init": "{MARKER}"}}}}',
         f'{{"instances": [[1]], "targets": ["{MARKER}"]}}',
         f'{{"instances": [[1]], "targets": [1], "description": ["{MARKER}"]}}',
         f'{{"instances": [[1]], "targets": [1], "labels": {{"a": ["{MARKER}"]}}}}',

@@ -66,7 +66,18 @@ def test_a_model_tells_what_is_served(client: Client, store: ModelStore) -> None
         "latest": "2",
         "serving": "1",
         "device": "cpu",
-        "schema": {"features": ["x1"], "terms": ["x1"], "targets": ["y"], "frame": {"intercept": True}},
+        "schema": {
+            "features": [{"name": "x1", "type": "numeric"}],
+            "terms": ["x1"],
+            "targets": ["y"],
+            "frame": {
+                "intercept": True,
+                "missing": "error",
+                "unseen": "error",
+                "polynomials": {},
+                "categories": {},
+            },
+        },
     }
 
 

@@ -78,11 +78,15 @@ NUMBER = ["must be a number"]
     [
         ({}, {"instances": ["give the rows as instances or as columns, and not as both"]}),
         ({"instances": [[1, 2]], "columns": {}}, {"instances": ["give the rows as instances or as columns, and not as both"]}),
-        ({"instances": [[1, 2], [1]]}, {"instances[1]": ["has 1 numbers where 2 are expected"]}),
-        ({"instances": [[1, 2, 3]]}, {"instances[0]": ["has 3 numbers where 2 are expected"]}),
-        ({"instances": [[]]}, {"instances[0]": ["has 0 numbers where 2 are expected"]}),
-        ({"instances": [[1, "2"], [True, None]]}, {"instances[0][1]": NUMBER, "instances[1][0]": NUMBER, "instances[1][1]": NUMBER}),
-        ({"instances": [[1, [2]], [3, 4]]}, {"instances[0][1]": NUMBER}),
+        ({"instances": [[1, 2], [1]]}, {"instances[1]": ["has 1 values where 2 are expected"]}),
+        ({"instances": [[1, 2, 3]]}, {"instances[0]": ["has 3 values where 2 are expected"]}),
+        ({"instances": [[]]}, {"instances[0]": ["has 0 values where 2 are expected"]}),
+        (
+            {"instances": [[1, "2"], [True, None]]},
+            {"instances[1].a": NUMBER, "instances[0].b": NUMBER, "instances[1].b": ["is missing"]},
+        ),
+        ({"instances": [[1, [2]], [3, 4]]}, {"instances[0].b": NUMBER}),
+        ({"instances": [{"a": 1, "b": None}]}, {"instances[0].b": ["is missing"]}),
         ({"instances": [{"a": 1}]}, {"instances[0].b": ["is missing"]}),
         ({"instances": {"a": 1}}, {"instances": ["must be a list of rows"]}),
         ({"columns": {"a": [1]}}, {"columns.b": ["is missing"]}),
@@ -109,7 +113,7 @@ def test_a_prediction_beyond_float64_is_refused(client: Client) -> None:
 
     assert answer.status_code == 422
     assert answer.json is not None
-    assert answer.json["errors"] == {"instances[1]": ["has a prediction too large for float64"]}
+    assert answer.json["errors"] == {"instances[1].y": ["has a prediction too large for float64"]}
 
 
 @pytest.mark.parametrize("which", [{"model": "other"}, {"version": "9"}, {"alias": "stable"}])

@@ -106,7 +106,7 @@ def test_a_job_runs_from_queued_to_succeeded(jobs: Jobs, store: ModelStore, tmp_
 
 def test_a_refused_job_says_why(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
     """A request that is wrong ends as failed, with the class, the text and the paths of its error."""
-    job_id = queue(jobs, b'{"instances": [["zebra"]], "targets": [1]}')
+    job_id = queue(jobs, b'{"instances": [[1]], "targets": ["zebra"]}')
     run_job(jobs, store, Limits(10, 10), job_id)
     record = jobs.record(job_id)
 
@@ -114,7 +114,7 @@ def test_a_refused_job_says_why(jobs: Jobs, store: ModelStore, tmp_path: Path) -
     assert record["error"] == {
         "kind": "Invalid",
         "detail": "some fields of the request are not valid",
-        "errors": {"instances[0][0]": ["must be a number"]},
+        "errors": {"targets[0]": ["must be a number"]},
     }
     assert spooled(tmp_path) == []
 
