@@ -5,8 +5,10 @@ Types are not checked here: what is a number, what is missing and what is a cate
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import Invalid, TooLarge
 from service.regression.columns import Array, Column, Data, RowErrors, numbers
@@ -46,6 +48,21 @@ class Rows:
             if errors := [error for _, faults in found for error in faults]:
                 raise RowErrors(errors)
         return np.column_stack([values for values, _ in found]) if found else np.empty((self.count, 0))
+
+    def keep(self, marked: NDArray[np.bool_]) -> "Rows":
+        """The rows that are marked [count]; their cells are named as before."""
+        if marked.all():
+            return self
+        places = np.flatnonzero(marked)
+        data: Data
+        if isinstance(self.data, np.ndarray):
+            data = self.data[places]
+        else:
+            data = {
+                name: column[places] if isinstance(column, np.ndarray) else [*compress(column, marked)]
+                for name, column in self.data.items()
+            }
+        return Rows(self.names, data, len(places), lambda row, name: self.where(None if row is None else int(places[row]), name))
 
     def telling(self) -> "_Telling":
         """A context in which the schema's errors become the client's: `Invalid`, with each cell named as the client knows it."""

@@ -107,7 +107,13 @@ class Schema:
         kept = values.complete()
         if self.frame.missing == "error" or kept.all():
             return self._built(values), None
-        return self._built(values.keep(kept)), kept
+        if values.errors:  # what is wrong is not missing, and its row is not dropped
+            raise RowErrors(values.errors)
+        try:
+            return self._built(values.keep(kept)), kept
+        except RowErrors as error:
+            places = np.flatnonzero(kept)
+            raise RowErrors([e if e.row is None else e._replace(row=int(places[e.row])) for e in error.errors]) from error
 
     def raw_map(self) -> DoubleDouble | None:
         """The matrix from design to raw coefficients, the intercept first if there is one; None where they are the same.

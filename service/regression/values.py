@@ -36,12 +36,11 @@ class Values:
         return mask
 
     def keep(self, mask: Mask) -> "Values":
-        """The rows that are marked."""
+        """The rows that are marked, without the faults found in reading."""
         return Values(
             int(mask.sum()),
             {name: column[mask] for name, column in self.numbers.items()},
             {name: code[mask] for name, code in self.codes.items()},
-            self.errors,
         )
 
     def checked(self, *, unseen_is_reference: bool) -> "Values":

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from model_store.errors import NotFound
 from model_store.store import ModelStore
 from service.errors import Contradiction, Invalid
 from service.regression.frame import Declaration, FrameBuilder
-from service.regression.schema import Schema
+from service.regression.schema import MissingPolicy, Schema
 from service.rows import Rows
 from service.training.options import TrainOptions
 from service.training.sources import Chosen, Source
@@ -67,8 +69,7 @@ def build_schema(source: Source, options: TrainOptions) -> Schema:
     builder = FrameBuilder(declaration)
     seen = 0
     for rows in source.batches():
-        seen += rows.count
-        _look(builder, rows, chosen)
+        seen += _look(builder, rows, chosen, missing=options.missing)
         if builder.settled:
             break
     if not seen:
@@ -85,9 +86,13 @@ def build_schema(source: Source, options: TrainOptions) -> Schema:
     return schema
 
 
-def _look(builder: FrameBuilder, rows: Rows, chosen: Chosen) -> None:
+def _look(builder: FrameBuilder, rows: Rows, chosen: Chosen, *, missing: MissingPolicy) -> int:
+    """Show the rows to the builder, but for those that are dropped for their target or weight; returns how many."""
+    if missing == "drop":
+        rows = rows.keep(~np.any(np.isnan(rows.numbers(chosen.values)), axis=1))
     with rows.telling():
         builder.add(rows.pick(chosen.features), names=chosen.features)
+    return rows.count
 
 
 def check_schema(store: ModelStore, schema: Schema, options: TrainOptions) -> None:
@@ -112,7 +117,7 @@ def check_schema(store: ModelStore, schema: Schema, options: TrainOptions) -> No
 def _differences(known: Schema, asked: Schema) -> Iterator[str]:
     parts: dict[str, Any] = {
         "features": lambda schema: {feature.name: feature.type for feature in schema.features},
-        "terms": lambda schema: sorted(map(str, schema.terms)),
+        "terms": lambda schema: set(schema.terms),
         "targets": lambda schema: schema.targets,
         "intercept": lambda schema: schema.frame.intercept,
     }

@@ -102,19 +102,12 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
     Raises:
         Invalid: names each cell that is wrong.
     """
-    values = rows.numbers(chosen.targets + ((chosen.weights,) if chosen.weights else ()))
-    present = np.isfinite(values).all(axis=1)
+    values = rows.numbers(chosen.values)
     _check_values(rows, chosen, values, drop=schema.frame.missing == "drop")
-    features = rows.pick(chosen.features)
-    if not present.all():
-        features = (
-            features[present]
-            if isinstance(features, np.ndarray)
-            else {n: np.asarray(c, dtype=object)[present] for n, c in features.items()}
-        )
-        values = values[present]
+    present = np.all(np.isfinite(values), axis=1)
+    rows, values = rows.keep(present), values[present]
     with rows.telling():
-        X, complete = schema.training_design(features, names=chosen.features)
+        X, complete = schema.training_design(rows.pick(chosen.features), names=chosen.features)
     if complete is not None:
         values = values[complete]
     targets = len(chosen.targets)
@@ -124,8 +117,7 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
 def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:
     """Refuse targets and weights that are missing (unless such rows are dropped) or infinite, and negative weights."""
     wrong = np.isinf(values) if drop else ~np.isfinite(values)
-    names = [*chosen.targets, *((chosen.weights,) if chosen.weights else ())]
-    faults = {rows.where(row, names[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
+    faults = {rows.where(row, chosen.values[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
     if chosen.weights:
         negative = np.flatnonzero(values[:, -1] < 0)[:20].tolist()
         faults |= {rows.where(row, chosen.weights): ["must not be negative"] for row in negative}
