@@ -180,8 +180,9 @@ class Registry:
         try:
             manifest = self._store.manifest(model, version)
             module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
-            loaded = Loaded(model, str(version), Schema.from_dict(manifest.document["schema"]), module)
-            module.predict(np.zeros((1, module.linear.in_features)))
+            schema = Schema.from_dict(manifest.document["schema"])
+            _warm(module, schema)
+            loaded = Loaded(model, str(version), schema, module)
         except NotFound:
             raise
         except Exception as error:  # a version made elsewhere may fail in any way, and the one before must go on
@@ -193,3 +194,10 @@ class Registry:
         metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
         log.info("loaded", extra={"model": model, "version": version, "device": str(self.device)})
         return loaded
+
+
+def _warm(module: LinearRegression, schema: Schema) -> None:
+    """A first prediction. Raises where the weights are not finite, or not those of the schema."""
+    first = module.predict(np.zeros((1, len(schema.columns))))
+    if first.shape != (1, len(schema.targets)) or not np.isfinite(first).all():
+        raise NotReady("the weights are not finite, or not those of the schema")

@@ -14,11 +14,14 @@ from model_store.errors import NotFound, UnknownAlias, UnknownModel, UnknownVers
 from model_store.store import ModelStore
 from service.errors import Invalid, NotReady
 from service.regression.model import LinearRegression
-from service.regression.schema import Schema
+from service.regression.schema import Feature, Frame, Schema
+from service.regression.terms import parse_term
+from service.rows import Rows
 from service.serving.registry import Registry
 
 CPU = torch.device("cpu")
 RETRY = 2.0
+SCHEMA = Schema((Feature("x", "numeric"),), (parse_term("x", {"x": "numeric"}),), ("y",), Frame())
 
 
 class Clock:
@@ -59,7 +62,7 @@ def make(store: ModelStore, clock: Clock) -> Callable[..., Registry]:
 def publish(store: ModelStore, slope: float, model: str = "m", **options: Any) -> int:
     """Publish y = slope x as the next version."""
     blob = LinearRegression.from_coefficients(np.array([[slope]]), np.array([0.0])).to_bytes()
-    document = {"schema": Schema(("x",), ("y",)).to_dict(), "fit": {}}
+    document = {"schema": SCHEMA.to_dict(), "fit": {}}
     return store.publish(model, blobs={"state_dict": blob}, document=document, **options).version
 
 
@@ -76,9 +79,14 @@ def damage(root: Path, store: ModelStore, version: int, model: str = "m") -> Cal
     return mend
 
 
+def rows(*x: float) -> Rows:
+    """Rows of the one feature."""
+    return Rows(("x",), np.array(x)[:, None], len(x), lambda row, name: f"instances[{row}].{name}")
+
+
 def slope(registry: Registry, model: str = "m", **which: str) -> float:
     """The slope that is served."""
-    return float(registry.get(model, **which).predict(np.array([[1.0]]))[0, 0])
+    return float(registry.get(model, **which).predict(rows(1.0))[0, 0])
 
 
 def test_a_new_version_is_served_by_the_next_request(store: ModelStore, make: Callable[..., Registry]) -> None:
@@ -244,13 +252,15 @@ def test_a_damaged_alias_record_leaves_the_old_version_serving(
 @pytest.mark.parametrize(
     ("blobs", "document"),
     [
-        ({"state_dict": b"no safetensors"}, {"schema": Schema(("x",), ("y",)).to_dict()}),
-        ({"state_dict": save({"linear.other": torch.zeros(1, 1)})}, {"schema": Schema(("x",), ("y",)).to_dict()}),
-        ({"weights": b""}, {"schema": Schema(("x",), ("y",)).to_dict()}),
+        ({"state_dict": b"no safetensors"}, {"schema": SCHEMA.to_dict()}),
+        ({"state_dict": save({"linear.other": torch.zeros(1, 1)})}, {"schema": SCHEMA.to_dict()}),
+        ({"weights": b""}, {"schema": SCHEMA.to_dict()}),
         ({"state_dict": LinearRegression.from_coefficients(np.ones((1, 1)), None).to_bytes()}, {"other": 1}),
+        ({"state_dict": LinearRegression.from_coefficients(np.ones((1, 2)), None).to_bytes()}, {"schema": SCHEMA.to_dict()}),
+        ({"state_dict": LinearRegression.from_coefficients(np.ones((2, 1)), None).to_bytes()}, {"schema": SCHEMA.to_dict()}),
         (
             {"state_dict": LinearRegression.from_coefficients(np.full((1, 1), np.nan), None).to_bytes()},
-            {"schema": Schema(("x",), ("y",)).to_dict()},
+            {"schema": SCHEMA.to_dict()},
         ),
     ],
 )
@@ -309,9 +319,9 @@ def test_a_prediction_beyond_float64_is_refused_by_row(store: ModelStore, make: 
     """An infinite prediction is never handed out."""
     publish(store, 1e300)
     with pytest.raises(Invalid) as caught:
-        make().get("m").predict(np.array([[1.0], [1e300]]))
+        make().get("m").predict(rows(1.0, 1e300))
 
-    assert caught.value.errors == {"instances[1]": ["has a prediction too large for float64"]}
+    assert caught.value.errors == {"instances[1].y": ["has a prediction too large for float64"]}
 
 
 def test_a_load_holds_up_nobody_who_has_a_version(store: ModelStore, make: Callable[..., Registry]) -> None:
