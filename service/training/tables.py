@@ -93,10 +93,9 @@ class TableSource:
 
     def _numeric_in_csv(self) -> list[bool]:
         """Whether each column holds numbers alone, but for what stands for a missing one, in the first rows of every file."""
-        looks = [_scan_csv(path, infer_schema_length=LOOK_ROWS, null_values=MISSING).collect_schema().dtypes() for path in self._paths]
-        if any(len(types) > len(self.names) for types in looks):
-            raise Unreadable("the data cannot be read as csv: every line must have as many fields as the header")
-        return [all(types[place].is_numeric() for types in looks if place < len(types)) for place in range(len(self.names))]
+        schema = {str(place): pl.String() for place in range(len(self.names))}
+        looks = [_scan_csv(path, schema=schema).head(LOOK_ROWS).collect() for path in self._paths]
+        return [not any(_wrong(look[place], _parsed(look[place])).any() for look in looks) for place in schema]
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -134,12 +133,21 @@ def _numbers(series: pl.Series, where: Where) -> np.ndarray[tuple[int], np.dtype
     """A column of numbers, NaN where missing; text is parsed, and what is neither a number nor stands for a missing one is an error."""
     if series.dtype == pl.Float64:
         return series.to_numpy()
-    parsed = series.cast(pl.Float64, strict=False)
-    wrong = parsed.is_null() & series.is_not_null() & ~series.str.strip_chars().is_in(MISSING)
+    parsed = _parsed(series)
+    wrong = _wrong(series, parsed)
     if wrong.any():
         rows = wrong.arg_true().head(MOST_ERRORS).to_list()
         raise Invalid({where(row, series.name): ["must be a number"] for row in rows})
     return parsed.to_numpy()
+
+
+def _parsed(text: pl.Series) -> pl.Series:
+    return text.str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _wrong(text: pl.Series, parsed: pl.Series) -> pl.Series:
+    """Which cells are neither numbers nor stand for a missing one."""
+    return parsed.is_null() & text.is_not_null() & ~text.str.strip_chars().is_in(MISSING)
 
 
 def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Invalid, PlumblineError, TooLarge, Unreadable, UnsupportedMedia
-from service.regression.schema import Schema
-from service.training import sources
-from service.training.sources import Limits, open_source
+from service.training.framing import build_schema
+from service.training.sources import Chosen, Limits, open_source
+from service.training.tables import BATCH_ROWS
+from service.training.train import accumulate
 
 LIMITS = Limits(1000, 10)
 MARKER = "zebra-payload"
@@ -27,23 +28,31 @@ def spool(tmp_path: Path) -> Path:
 
 def read(
     path: Path, data: str | bytes, media_type: str = "text/csv", limits: Limits = LIMITS, **given: Any
-) -> tuple[Schema, np.ndarray, np.ndarray]:
-    """Schema, features and targets of a body."""
+) -> tuple[Chosen, np.ndarray, np.ndarray]:
+    """The columns chosen, features and targets of a body, as a training on numbers takes them."""
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    source, _ = open_source(path, media_type, given, limits)
+    batches = list(source.batches())
+    parts = [[rows.numbers(names) for rows in batches] for names in (source.chosen.features, source.chosen.targets)]
+    x, y = (
+        np.vstack(part) if part else np.zeros((0, len(names)))
+        for part, names in zip(parts, (source.chosen.features, source.chosen.targets), strict=True)
+    )
+    return source.chosen, x, y
+
+
+def trained(path: Path, data: str | bytes, media_type: str, limits: Limits, given: dict[str, Any]) -> None:
+    """A whole training on a body."""
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     source, options = open_source(path, media_type, given, limits)
-    assert options.intercept == source.schema.intercept
-    batches = list(source.batches())
-    assert all(batch.x.flags.c_contiguous and batch.y.flags.c_contiguous for batch in batches)
-    x = np.vstack([batch.x for batch in batches]) if batches else np.zeros((0, len(source.schema.features)))
-    y = np.vstack([batch.y for batch in batches]) if batches else np.zeros((0, len(source.schema.targets)))
-    return source.schema, x, y
+    accumulate(source, build_schema(source, options), None, keep=False)
 
 
 def refusal(path: Path, data: Any, media_type: str = "text/csv", limits: Limits = LIMITS, **given: Any) -> Any:
     """The errors by path of a body that is refused as invalid, or the error itself; nothing of a marked payload is repeated."""
     text = data if isinstance(data, str | bytes) else json.dumps(data)
     with pytest.raises(PlumblineError) as caught:
-        read(path, text, "application/json" if not isinstance(data, str | bytes) else media_type, limits, **given)
+        trained(path, text, "application/json" if not isinstance(data, str | bytes) else media_type, limits, given)
     assert MARKER not in str(caught.value)
     assert MARKER not in str(getattr(caught.value, "errors", ""))
     return caught.value.errors if isinstance(caught.value, Invalid) else caught.value
@@ -58,38 +67,38 @@ ROWS = [dict(zip(NAMED, row, strict=True)) for row in zip(*NAMED.values(), stric
 @pytest.mark.parametrize(
     ("document", "schema", "x", "y"),
     [
-        ({"instances": [[1, 2], [3, 4]], "targets": [5, 6]}, Schema(("x1", "x2"), ("y",)), [[1, 2], [3, 4]], [[5], [6]]),
+        ({"instances": [[1, 2], [3, 4]], "targets": [5, 6]}, Chosen(("x1", "x2"), ("y",), None), [[1, 2], [3, 4]], [[5], [6]]),
         (
             {"instances": [[1], [3]], "targets": [[5], [6]], "intercept": False},
-            Schema(("x1",), ("y",), intercept=False),
+            Chosen(("x1",), ("y",), None),
             [[1], [3]],
             [[5], [6]],
         ),
         (
             {"instances": [[1], [3]], "targets": [[5, 7], [6, 8]], "features": ["a"]},
-            Schema(("a",), ("y1", "y2")),
+            Chosen(("a",), ("y1", "y2"), None),
             [[1], [3]],
             [[5, 7], [6, 8]],
         ),
-        ({"instances": ROWS, "target": "y"}, Schema(("b", "a"), ("y",)), [[1.5, 4], [2, 5], [3, 6]], [[10], [20], [30]]),
-        ({"columns": NAMED, "target": "y"}, Schema(("b", "a"), ("y",)), [[1.5, 4], [2, 5], [3, 6]], [[10], [20], [30]]),
-        ({"columns": NAMED, "target": ["y", "b"]}, Schema(("a",), ("y", "b")), [[4], [5], [6]], [[10, 1.5], [20, 2], [30, 3]]),
+        ({"instances": ROWS, "target": "y"}, Chosen(("b", "a"), ("y",), None), [[1.5, 4], [2, 5], [3, 6]], [[10], [20], [30]]),
+        ({"columns": NAMED, "target": "y"}, Chosen(("b", "a"), ("y",), None), [[1.5, 4], [2, 5], [3, 6]], [[10], [20], [30]]),
+        ({"columns": NAMED, "target": ["y", "b"]}, Chosen(("a",), ("y", "b"), None), [[4], [5], [6]], [[10, 1.5], [20, 2], [30, 3]]),
         (
             {"columns": NAMED, "target": "y", "features": ["a", "b"]},
-            Schema(("a", "b"), ("y",)),
+            Chosen(("a", "b"), ("y",), None),
             [[4, 1.5], [5, 2], [6, 3]],
             [[10], [20], [30]],
         ),
-        ({"instances": ROWS, "target": "a", "features": "b"}, Schema(("b",), ("a",)), [[1.5], [2], [3]], [[4], [5], [6]]),
+        ({"instances": ROWS, "target": "a", "features": "b"}, Chosen(("b",), ("a",), None), [[1.5], [2], [3]], [[4], [5], [6]]),
         (
             {"columns": {**NAMED, "note": ["x"]}, "target": "y", "features": ["a"]},
-            Schema(("a",), ("y",)),
+            Chosen(("a",), ("y",), None),
             [[4], [5], [6]],
             [[10], [20], [30]],
         ),
     ],
 )
-def test_each_json_form_gives_its_rows(spool: Path, document: dict[str, Any], schema: Schema, x: Any, y: Any) -> None:
+def test_each_json_form_gives_its_rows(spool: Path, document: dict[str, Any], schema: Chosen, x: Any, y: Any) -> None:
     """Positional, named and columnar data give the features in the order asked for and the targets apart."""
     found = read(spool, json.dumps(document), "application/json")
 
@@ -98,7 +107,11 @@ def test_each_json_form_gives_its_rows(spool: Path, document: dict[str, Any], sc
     np.testing.assert_array_equal(found[2], y)
 
 
-FORMS = {"instances": ["give the data as instances with targets, as named instances with target, or as columns with target"]}
+FORMS = {
+    "instances": [
+        "the data must be given in one of three forms: instances with targets, named instances with target, or columns with target"
+    ]
+}
 NUMBER = ["must be a number"]
 
 
@@ -113,10 +126,10 @@ NUMBER = ["must be a number"]
         ({"instances": []}, {"targets": ["is missing: positional instances need targets"]}),
         ({"instances": [[1], [2]], "targets": [1]}, {"targets": ["has 1 rows where instances has 2"]}),
         (
-            {"instances": [[1]], "targets": [1], "target": "y"},
-            {"target": ["belongs to named data; with positional instances give targets"]},
+            {"instances": [[1]], "targets": [1], "target": ["y", "z"]},
+            {"targets": ["must be a list of 2 numbers for each row: y, z"]},
         ),
-        ({"instances": [[1, 2]], "targets": [1], "features": ["a"]}, {"instances[0]": ["has 2 numbers where 1 are expected"]}),
+        ({"instances": [[1, 2]], "targets": [1], "features": ["a"]}, {"instances[0]": ["has 2 values where 1 are expected"]}),
         ({"instances": [[1]], "targets": [MARKER]}, {"targets[0]": NUMBER}),
         ({"instances": [[1]], "targets": [[MARKER]]}, {"targets[0][0]": NUMBER}),
         ({"instances": [[1], [2]], "targets": [[1], 2]}, {"targets[1]": ["must be a list of numbers like the other rows"]}),
@@ -126,8 +139,8 @@ NUMBER = ["must be a number"]
         ({"columns": NAMED}, {"target": ["is missing: name the target column"]}),
         ({"columns": NAMED, "target": "z"}, {"z": ["is not a column of columns"]}),
         ({"columns": NAMED, "target": "y", "features": ["a", "z"]}, {"z": ["is not a column of columns"]}),
-        ({"columns": NAMED, "target": "y", "features": ["a", "y"]}, {"y": ["is both feature and target"]}),
-        ({"columns": {"y": [1, 2]}, "target": "y"}, {"features": ["are missing: columns has no column beside the target"]}),
+        ({"columns": NAMED, "target": "y", "features": ["a", "y"]}, {"y": ["is a feature and the target or the weights at the same time"]}),
+        ({"columns": {"y": [1, 2]}, "target": "y"}, {"features": ["there is no column left to be a feature"]}),
         ({"columns": [], "target": "y"}, {"columns": ["must be an object of columns by name"]}),
         ({"columns": {"a": [1, MARKER], "y": [1, 2]}, "target": "y"}, {"columns.a[1]": NUMBER}),
         ({"columns": {"a": [1], "y": [1, 2]}, "target": "y"}, {"columns.y": ["has 2 rows"]}),
@@ -169,7 +182,7 @@ def test_another_media_type_is_not_read(spool: Path, media_type: str) -> None:
     error = refusal(spool, b"a,y\n1,2\n", media_type)
 
     assert isinstance(error, UnsupportedMedia)
-    assert "application/json or text/csv" in str(error)
+    assert "application/json or one of text/csv" in str(error)
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------------------
@@ -180,6 +193,7 @@ def test_another_media_type_is_not_read(spool: Path, media_type: str) -> None:
     [
         ("a,y\n1,2\n3,4\n", ("a",), [[1], [3]], [[2], [4]]),
         ("a,y\n1,2\n3,4", ("a",), [[1], [3]], [[2], [4]]),
+        ("a,y\n1,2\n\n\n", ("a",), [[1]], [[2]]),
         ("\ufeffa,y\n1,2\n", ("a",), [[1]], [[2]]),
         ("a,y\r\n1,2\r\n3,4\r\n", ("a",), [[1], [3]], [[2], [4]]),
         ("y,b,a\n2,1,3\n", ("b", "a"), [[1, 3]], [[2]]),
@@ -197,7 +211,7 @@ def test_a_csv_file_gives_its_rows(spool: Path, data: str, features: tuple[str, 
     """Quotes, byte order marks, either line end and a missing last one, and names with blanks or commas are read as meant."""
     found = read(spool, data, target="y")
 
-    assert found[0] == Schema(features, ("y",))
+    assert found[0] == Chosen(features, ("y",), None)
     np.testing.assert_array_equal(found[1], x)
     np.testing.assert_array_equal(found[2], y)
 
@@ -206,7 +220,7 @@ def test_columns_that_are_not_asked_for_are_not_read(spool: Path) -> None:
     """Text, empty cells and names that stand twice do no harm in columns that are neither feature nor target."""
     found = read(spool, f"note,a,y,z,z\n{MARKER},1,2,,x\n,3,4,,\n", features=["a"], target=["y"], intercept="false")
 
-    assert found[0] == Schema(("a",), ("y",), intercept=False)
+    assert found[0] == Chosen(("a",), ("y",), None)
     assert (found[1].tolist(), found[2].tolist()) == ([[1], [3]], [[2], [4]])
 
 
@@ -217,28 +231,29 @@ def test_targets_come_in_the_order_asked_for(spool: Path) -> None:
     assert (found[0].targets, found[1].tolist(), found[2].tolist()) == (("c", "b"), [[2]], [[3, 1]])
 
 
-FINITE = ["must be a finite number"]
+FINITE, MISSING = ["must be a finite number"], ["is missing"]
 
 
 @pytest.mark.parametrize(
     ("data", "errors"),
     [
-        ("a,y\n1,2\n,4\n", {"row 2, column a": FINITE}),
-        ('a,y\n1,2\n"",4\n', {"row 2, column a": FINITE}),
-        (f"a,y\n1,2\n3,{MARKER}\n", {"row 2, column y": FINITE}),
-        ("a,y\nNaN,inf\n", {"row 1, column a": FINITE, "row 1, column y": FINITE}),
+        ("a,y\n1,2\n,4\n", {"row 2, column a": MISSING}),
+        ('a,y\n1,2\n"",4\n', {"row 2, column a": MISSING}),
+        (f"a,y\n1,2\n3,{MARKER}\n", {"row 2, column y": NUMBER}),
+        ("a,y\n1,2\n3,4e5e\n", {"row 2, column y": NUMBER}),
+        ("a,y\nNaN,1\n2,3\n", {"row 1, column a": MISSING}),
+        ("a,y\n1,NaN\n2,inf\n", {"row 1, column y": FINITE, "row 2, column y": FINITE}),
         ("a,y\n1e400,2\n", {"row 1, column a": FINITE}),
-        ("a,y\n1,true\n", {"row 1, column y": FINITE}),
-        ("a,y\n1_000,0x10\n", {"row 1, column a": FINITE, "row 1, column y": FINITE}),
+        ("a,y\n1,true\n", {"row 1, column y": NUMBER}),
+        ("a,y\n1,1_000\n2,0x10\n", {"row 1, column y": NUMBER, "row 2, column y": NUMBER}),
         ("a,b,y\n1,2,3\n4,5\n", {"row 2, column y": FINITE}),
-        ("a,y\n1,2\n\n3,4\n", {"row 2, column a": FINITE, "row 2, column y": FINITE}),
-        ("a,y\n1,2\n\n", {"row 2, column a": FINITE, "row 2, column y": FINITE}),
-        ("a,b\n1,2\n", {"y": ["is not a column of the header line"]}),
-        ("a, y\n1,2\n", {"y": ["is not a column of the header line"]}),
-        ("a;y\n1;2\n", {"y": ["is not a column of the header line"]}),
-        ("a,a,y\n1,2,3\n", {"a": ["stands twice in the header line"]}),
-        ("a,y,y\n1,2,3\n", {"y": ["stands twice in the header line"]}),
-        ("y\n1\n", {"features": ["are missing: the header line has no column beside the target"]}),
+        ("a,y\n1,2\n\n3,4\n", {"row 2, column y": FINITE}),
+        ("a,b\n1,2\n", {"y": ["is not a column of the file"]}),
+        ("a, y\n1,2\n", {"y": ["is not a column of the file"]}),
+        ("a;y\n1;2\n", {"y": ["is not a column of the file"]}),
+        ("a,a,y\n1,2,3\n", {"a": ["stands twice in the file"]}),
+        ("a,y,y\n1,2,3\n", {"y": ["stands twice in the file"]}),
+        ("y\n1\n", {"features": ["there is no column left to be a feature"]}),
     ],
 )
 def test_a_wrong_csv_file_is_refused_by_row_and_column(spool: Path, data: str, errors: dict[str, list[str]]) -> None:
@@ -251,10 +266,10 @@ def test_a_wrong_csv_file_is_refused_by_row_and_column(spool: Path, data: str, e
     [
         ("a,y\n1,2,3\n", "every line must have as many fields as the header"),
         (f"a,y\n1,2\n3,{MARKER},5\n", "every line must have as many fields as the header"),
-        ("", "is empty; the first line must name the columns"),
-        ("\n\na,y\n1,2\n", "is empty; the first line must name the columns"),
-        (b"\xff,y\n1,2\n", "is not UTF-8"),
-        (b"\x1f\x8b\x08\x00\xff\xff", "is not UTF-8"),
+        ("", "are empty; the first line must name the columns"),
+        ("\n\na,y\n1,2\n", "are empty; the first line must name the columns"),
+        (b"\xff,y\n1,2\n", "are not UTF-8"),
+        (b"\x1f\x8b\x08\x00\xff\xff", "are not UTF-8"),
     ],
 )
 def test_what_is_no_csv_file_is_unreadable(spool: Path, data: str | bytes, text: str) -> None:
@@ -285,7 +300,7 @@ def test_a_file_is_the_one_named(tmp_path: Path, name: str) -> None:
 
 def test_rows_are_counted_across_batches(spool: Path) -> None:
     """The number of a wrong row is its place in the file, however many batches lie before it; batches keep the file's order."""
-    rows = 2 * sources.BATCH_ROWS + 5
+    rows = 2 * BATCH_ROWS + 5
     lines = [f"{i},{-i}" for i in range(rows)]
     _, x, y = read(spool, "a,y\n" + "\n".join(lines) + "\n", limits=Limits(rows, 2), target="y")
     np.testing.assert_array_equal(x[:, 0], np.arange(rows))
@@ -294,7 +309,7 @@ def test_rows_are_counted_across_batches(spool: Path) -> None:
     lines[rows - 2] = "?,?"
     wrong = refusal(spool, "a,y\n" + "\n".join(lines) + "\n", limits=Limits(rows, 2), target="y")
 
-    assert wrong == {f"row {rows - 1}, column a": FINITE, f"row {rows - 1}, column y": FINITE}
+    assert wrong == {f"row {rows - 1}, column y": FINITE}
 
 
 def test_limits_hold_for_every_form(spool: Path) -> None:
@@ -320,4 +335,4 @@ def test_csv_numbers_come_in_bit_for_bit(tmp_path_factory: pytest.TempPathFactor
     source, _ = open_source(path, "text/csv", {"target": "y"}, LIMITS)
     (batch,) = source.batches()
 
-    assert np.hstack([batch.x, batch.y]).tobytes() == np.array(rows).tobytes()
+    assert batch.numbers(("a", "b", "y")).tobytes() == np.array(rows).tobytes()
