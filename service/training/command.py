@@ -83,7 +83,7 @@ def parse(given: Mapping[str, Any]) -> dict[str, Any]:
 def show(document: dict[str, Any]) -> None:
     """Print a version document: a heading, the history of gradient training if there is one, and the coefficient table."""
     fit = document["fit"]
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # a category such as [red] or :smile: is shown as it is
     console.print(
         f"{document['model']} version {document['version']}: n = {fit['n']}, R² = {fit['r2']}, residual sd = {fit['residual_std']}"
     )

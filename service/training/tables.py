@@ -4,7 +4,7 @@ Numbers come as float64, everything else as text; a cell that is neither empty n
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,15 +38,16 @@ class TableSource:
         self._paths, self._form, self._numeric_missing = list(paths), form, numeric_missing
         if form == "csv":
             self.names = _header(self._paths[0])
-            for path in self._paths[1:]:
-                if _header(path) != self.names:
-                    raise Invalid({path.name: ["has other columns than the first file"]})
+            self._check_names(map(_header, self._paths))
             with self._told():
                 numeric = self._numeric_in_csv()
         else:
             with self._told():
-                types = self._scan({}).collect_schema()
-            self.names, numeric = list(types), [dtype.is_numeric() for dtype in types.values()]
+                headers = [list(self._scan([path], {}).collect_schema()) for path in self._paths]
+                self.names = headers[0]
+                self._check_names(headers)
+                types = self._scan(self._paths, {}).collect_schema()
+            numeric = [dtype.is_numeric() for dtype in types.values()]
         self._numeric = dict(zip(self.names, numeric, strict=True))
 
     def batches(self, names: Sequence[str], *, numbers: Sequence[str] = ()) -> Iterator[Rows]:
@@ -70,26 +71,32 @@ class TableSource:
         # By place, not by name: polars and the standard library do not read every quoted header alike.
         called = {name: str(self.names.index(name)) if self._form == "csv" else name for name in names}
         picked = [pl.col(called[name]).cast(types[name]).alias(name) for name in names]
-        waiting: pl.DataFrame | None = None
-        scan = self._scan({called[name]: types[name] for name in names})
-        for frame in scan.select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        asked = {called[name]: types[name] for name in names}
+        for paths in [[path] for path in self._paths] if self._form == "csv" else [self._paths]:
+            waiting: pl.DataFrame | None = None
+            for frame in self._scan(paths, asked).select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                if waiting is not None:
+                    yield waiting
+                waiting = frame
             if waiting is not None:
-                yield waiting
-            waiting = frame
-        if waiting is not None:
-            yield _without_blank_end(waiting) if self._form == "csv" else waiting
+                yield _without_blank_end(waiting) if self._form == "csv" else waiting
 
-    def _scan(self, types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-        """All rows; `types` by place are those of the columns of a CSV file that will be read."""
+    def _check_names(self, headers: Iterable[Sequence[str]]) -> None:
+        """Refuse files that have other columns, or have them in another order, than the first."""
+        if other := [path.name for path, names in zip(self._paths, headers, strict=True) if names != self.names]:
+            raise Invalid({name: ["has other columns than the first file"] for name in other})
+
+    def _scan(self, paths: Sequence[Path], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        """All rows of `paths`; `types` by place are those of the columns of a CSV file that will be read."""
         if self._form == "csv":
             places = map(str, range(len(self.names)))
             schema = {place: types.get(place, pl.String()) for place in places}  # the whole one, so that a line too long is an error
-            return pl.concat(_scan_csv(path, schema=schema, ignore_errors=True) for path in self._paths)
+            return pl.concat(_scan_csv(path, schema=schema, ignore_errors=True) for path in paths)
         if self._form == "parquet":
-            return pl.scan_parquet(self._paths, glob=False)
+            return pl.scan_parquet(list(paths), glob=False)
         if self._form == "ndjson":
-            return pl.concat([pl.scan_ndjson(path, infer_schema_length=LOOK_ROWS) for path in self._paths], how="vertical_relaxed")
-        return pl.concat([_scan_arrow(path) for path in self._paths], how="vertical_relaxed")
+            return pl.concat([pl.scan_ndjson(path, infer_schema_length=LOOK_ROWS) for path in paths], how="vertical_relaxed")
+        return pl.concat([_scan_arrow(path) for path in paths], how="vertical_relaxed")
 
     def _numeric_in_csv(self) -> list[bool]:
         """Whether each column holds numbers alone, but for what stands for a missing one, in the first rows of every file."""
