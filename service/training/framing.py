@@ -44,7 +44,8 @@ def in_frame(store: ModelStore, options: TrainOptions) -> TrainOptions:
         raise Invalid({name: ["is decided by the frame of `like`: leave it out"] for name in given})
     if options.target not in (None, schema.targets):
         raise Invalid({"target": [f"is {', '.join(schema.targets)} in the frame of `like`"]})
-    return replace(options, features=schema.feature_names, target=schema.targets, missing=schema.frame.missing)
+    categorical = tuple(schema.frame.categories)
+    return replace(options, features=schema.feature_names, target=schema.targets, missing=schema.frame.missing, categorical=categorical)
 
 
 def build_schema(source: Source, options: TrainOptions) -> Schema:

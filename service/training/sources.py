@@ -3,7 +3,7 @@
 A source knows its columns before the first batch and never holds more than one batch, JSON bodies aside.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,19 +108,19 @@ def open_source(
 def open_table(paths: Sequence[Path], form: str, options: TrainOptions, limits: Limits) -> "TableTraining":
     """Files of one form (csv, parquet, arrow, ndjson) with the same columns, as a source."""
     table = TableSource(paths, form, numeric_missing=options.missing == "drop")
-    return TableTraining(table, choose(table.names, options, where="the file"), limits)
+    return TableTraining(table, choose(table.names, options, where="the file"), limits, categorical=options.categorical)
 
 
 class TableTraining:
     """The chosen columns of files."""
 
-    def __init__(self, table: TableSource, chosen: Chosen, limits: Limits) -> None:
-        self.chosen, self._table, self._limits = chosen, table, limits
+    def __init__(self, table: TableSource, chosen: Chosen, limits: Limits, *, categorical: Collection[str]) -> None:
+        self.chosen, self._table, self._limits, self._categorical = chosen, table, limits, categorical
 
     def batches(self) -> Iterator[Rows]:
         """Batches in file order, in bounded memory."""
         seen = 0
-        for rows in self._table.batches(self.chosen.all, numbers=self.chosen.values):
+        for rows in self._table.batches(self.chosen.all, numbers=self.chosen.values, categorical=self._categorical):
             seen += rows.count
             check_shape(seen, len(self.chosen.all), max_rows=self._limits.rows, max_columns=self._limits.columns)
             yield rows

@@ -4,7 +4,7 @@ Numbers come as float64, everything else as text; a cell that is neither empty n
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from service.documents import EXACT
 from service.errors import MOST_ERRORS, Invalid, TooLarge, Unreadable
 from service.rows import Rows, Where
 
@@ -39,6 +40,7 @@ class TableSource:
         if form == "csv":
             self.names = _header(self._paths[0])
             self._check_names(map(_header, self._paths))
+            self._whole = set[str]()
             with self._told():
                 numeric = self._numeric_in_csv()
         else:
@@ -48,10 +50,13 @@ class TableSource:
                 self._check_names(headers)
                 types = self._scan(self._paths, {}).collect_schema()
             numeric = [dtype.is_numeric() for dtype in types.values()]
+            self._whole = {name for name, dtype in types.items() if dtype.is_integer()}
         self._numeric = dict(zip(self.names, numeric, strict=True))
 
-    def batches(self, names: Sequence[str], *, numbers: Sequence[str] = ()) -> Iterator[Rows]:
+    def batches(self, names: Sequence[str], *, numbers: Sequence[str] = (), categorical: Collection[str] = ()) -> Iterator[Rows]:
         """The columns `names` of all rows, in order; in a CSV file those of them that are `numbers` hold numbers, whatever it seems.
+
+        Where files do not type their columns (CSV, NDJSON), numbers may stand among the texts of `categorical` columns alone.
 
         Raises:
             Unreadable: the data are not of their form.
@@ -61,16 +66,17 @@ class TableSource:
         first = 0
         with self._told():
             for frame in self._frames(names):
-                yield _rows(frame, numeric, first=first)
+                yield _rows(frame, numeric, first=first, mixed=names if self._form in {"parquet", "arrow"} else categorical)
                 first += len(frame)
 
     def _frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Batches of the columns, numbers as float64 and all else as text; the blank lines at the end of a CSV file left out."""
+        """Batches of the columns: numbers as float64 (typed whole ones as they are), all else as text; no blank lines at a CSV's end."""
         as_text = self._form == "csv" and self._numeric_missing
         types = {name: pl.Float64() if self._numeric[name] and not as_text else pl.String() for name in names}
         # By place, not by name: polars and the standard library do not read every quoted header alike.
         called = {name: str(self.names.index(name)) if self._form == "csv" else name for name in names}
-        picked = [pl.col(called[name]).cast(types[name]).alias(name) for name in names]
+        cells = {name: pl.col(called[name]) for name in names}
+        picked = [(cell if name in self._whole else cell.cast(types[name])).alias(name) for name, cell in cells.items()]
         asked = {called[name]: types[name] for name in names}
         for paths in [[path] for path in self._paths] if self._form == "csv" else [self._paths]:
             waiting: pl.DataFrame | None = None
@@ -125,15 +131,39 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
     return pl.scan_ipc(path) if is_file else pl.read_ipc_stream(path).lazy()
 
 
-def _rows(frame: pl.DataFrame, numeric: dict[str, bool], *, first: int) -> Rows:
+def _rows(frame: pl.DataFrame, numeric: dict[str, bool], *, first: int, mixed: Collection[str]) -> Rows:
     def where(row: int | None, name: str) -> str:
         return f"column {name}" if row is None else f"row {first + row + 1}, column {name}"
 
     names = tuple(frame.columns)
+    frame = frame.with_columns(_floats(series, where) for series in frame if series.dtype.is_integer())
     if all(numeric.values()) and all(dtype == pl.Float64 for dtype in frame.dtypes):
         return Rows(names, frame.to_numpy(order="c"), len(frame), where)
+    for name in names:
+        if not numeric[name] and name not in mixed:
+            _check_text(frame[name], where)
     columns = {name: _numbers(frame[name], where) if numeric[name] else frame[name].to_list() for name in names}
     return Rows(names, columns, len(frame), where)
+
+
+def _check_text(series: pl.Series, where: Where) -> None:
+    """Refuse a column in which texts and numbers stand side by side, naming the fewer of them."""
+    parsed = _parsed(series)
+    numbers, texts = parsed.is_finite().fill_null(value=False), _wrong(series, parsed)
+    if numbers.any() and texts.any():
+        odd = (texts if texts.sum() <= numbers.sum() else numbers).arg_true().head(MOST_ERRORS).to_list()
+        raise Invalid({where(row, series.name): ["text and numbers stand in one column: declare it categorical"] for row in odd})
+
+
+def _floats(series: pl.Series, where: Where) -> pl.Series:
+    """A column of whole numbers as float64; those beyond 2^53 are errors, since float64 would make others of them."""
+    floats = series.cast(pl.Float64)
+    if (floats.abs() >= EXACT).any():
+        wrong = series.cast(pl.Int128).abs() > int(EXACT)
+        if rows := wrong.arg_true().head(MOST_ERRORS).to_list():
+            text = "must be a number that float64 holds exactly; whole numbers end at 2^53"
+            raise Invalid({where(row, series.name): [text] for row in rows})
+    return floats
 
 
 def _numbers(series: pl.Series, where: Where) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
