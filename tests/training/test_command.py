@@ -93,6 +93,17 @@ def test_wrong_data_end_with_one_clear_message(tmp_path: Path, text: str, argume
     assert "zebra" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["absent.csv", "absent-*.csv", "rents.txt"])
+def test_files_that_cannot_be_found_or_read_are_told(rows: Path, tmp_path: Path, name: str) -> None:
+    """A pattern without a file, or a file of an unknown form, is told by its name with exit code 1."""
+    rows.with_name("rents.txt").write_text(ROWS)
+    done = command(tmp_path, "train", str(tmp_path / name), "--target", "rent")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    says = "rents.txt: must end in one of .csv" if name == "rents.txt" else f"{tmp_path / name}: matches no file"
+    assert says in done.stderr
+
+
 def test_a_store_that_cannot_be_used_is_told(rows: Path, tmp_path: Path) -> None:
     """A store that is no directory is told in the store's words, with exit code 1."""
     done = command(tmp_path, "train", str(rows), "--target", "rent", PLUMBLINE_STORE=str(rows))

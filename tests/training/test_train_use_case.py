@@ -201,6 +201,16 @@ def test_data_beyond_float64_are_refused(fitted: Fitted, store: ModelStore, scal
     assert store.models() == []
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_single_category_leaves_nothing_to_fit(fitted: Fitted, store: ModelStore, *, intercept: bool) -> None:
+    """A category that is the same in all rows makes no column, and a model of none is refused."""
+    with pytest.raises(Invalid) as caught:
+        fitted([["a"], ["a"], ["a"]], [1.0, 2.0, 4.0], intercept=intercept)
+
+    assert caught.value.errors == {"features": ["leave nothing to fit: each is the same category in all rows"]}
+    assert store.models() == []
+
+
 def test_no_rows_are_refused(fitted: Fitted, store: ModelStore) -> None:
     """Nothing is fitted to nothing, and nothing is published."""
     with pytest.raises(Invalid) as caught:
