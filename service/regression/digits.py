@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.regression.grid import Grid
-from service.regression.limbs import BITS, HALF, Planes, Total
+from service.regression.limbs import BITS, HALF, Integers, Planes, Total
 from service.regression.products import Array, Product
 from service.regression.slices import Space, Sums, is_narrow
 from service.regression.strays import Entries, Strays
@@ -42,10 +42,11 @@ class Rows:
     def part(self, start: int, stop: int) -> "Rows":
         return Rows(self.X[start:stop], self.Y[start:stop], None if self.roots is None else self.roots[start:stop])
 
-    def sample(self, most: int) -> "Rows":
-        """At most about ``most`` rows, evenly spread."""
-        step = 1 + (len(self) - 1) // most
-        return Rows(self.X[::step], self.Y[::step], None if self.roots is None else self.roots[::step])
+    def at(self, row: Integers, column: Integers) -> Array:
+        """Single values, as they are accumulated."""
+        chosen = Rows(self.X[row], self.Y[row], None if self.roots is None else self.roots[row])
+        value: Array = chosen.values()[column, np.arange(len(row))]
+        return value
 
     def magnitude(self) -> Array:
         """The largest magnitude in each column."""
@@ -127,7 +128,7 @@ def _take_above(rows: Rows, grid: Grid, remainder: Array, *, first: int) -> list
     if remainder.max() <= HALF and remainder.min() >= -HALF:
         return []
     column, row = np.nonzero(~(np.abs(remainder) <= HALF))
-    value = rows.values()[column, row]
+    value = rows.at(row, column)
     remainder[column, row] = 0.0
     place = (grid.tops[column] - 1 - np.frexp(value)[1]) // BITS
     return [Entries(row + first, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]

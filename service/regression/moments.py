@@ -20,7 +20,7 @@ from service.regression.limbs import BITS, Integers, Planes
 from service.regression.products import Array, Product, syrk
 
 _MISPLACED = 0.02  # share of strays above which the digits are placed anew with the next batch
-_SAMPLE, _CROWD = 65536, 1024  # rows looked at for the magnitudes and for the spread of a batch: a guess of where digits should lie
+_PARTS, _PART, _SPREAD = 16, 4096, 64  # parts of a batch, and rows of each, looked at for magnitudes and for spread: a guess is enough
 
 
 class Moments:
@@ -160,7 +160,10 @@ class Moments:
     def _place(self, rows: Rows) -> None:
         """Move the digits to where the values of ``rows`` lie, unless they fitted the rows before."""
         if not self._placed:
-            tops = place(rows.sample(_SAMPLE).magnitude(), rows.sample(_CROWD).values(), resolution=self.resolution).tops
+            starts = np.unique(np.linspace(0, max(0, len(rows) - _PART), _PARTS).astype(np.int64)).tolist()
+            magnitude = np.max([rows.part(start, start + _PART).magnitude() for start in starts], axis=0)
+            sample = np.hstack([rows.part(start, start + _SPREAD).values() for start in starts])
+            tops = place(magnitude, sample, resolution=self.resolution).tops
             self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
             self.tops = tops
 
