@@ -140,16 +140,8 @@ def scale(a: DoubleDouble, exponent: object) -> DoubleDouble:
     return DoubleDouble(np.ldexp(a.hi, exponent), np.ldexp(a.lo, exponent))  # type: ignore[call-overload]
 
 
-def total(a: DoubleDouble) -> DoubleDouble:
-    """The sum over the first axis, from the first element to the last."""
-    result = zeros(*a.shape[1:])
-    for k in range(a.shape[0]):
-        result = add(result, a.at(k))
-    return result
-
-
 def matmul(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
-    """``a @ b`` for ``a`` [m, n] and ``b`` [n, t], summed over n in order; also numpy's broadcasting of a vector is not offered."""
+    """``a @ b`` for ``a`` [m, n] and ``b`` [n, t], summed over n in order."""
     result = zeros(a.shape[0], b.shape[1])
     for k in range(a.shape[1]):
         result = add(result, multiply(a.at((slice(None), slice(k, k + 1))), b.at(slice(k, k + 1))))
