@@ -65,7 +65,7 @@ def carry(planes: Planes) -> Planes:
             if above.any():
                 digits -= above << BITS
                 rest = above
-            if np.tril(digits).any():
+            if digits[-1:].any() or np.tril(digits).any():  # the last row lies in the triangle, and is rarely all zero
                 canonical[level] = digits
         level += 1
     return canonical
@@ -121,5 +121,6 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
         pair = sum(float(1 << BITS) ** (at - 2 * level + 1) * planes[at] for at in (2 * level, 2 * level - 1) if at in planes)
         head, error = two_sum(head, np.ldexp(pair, unit + BITS * (2 * level - 1)))
         tail += error  # never much larger than the last place of the result: the highest digit outweighs half of what follows
-    hi, lo = quick_two_sum(np.tril(head), np.tril(tail))
-    return DoubleDouble(hi + np.tril(hi, -1).T, lo + np.tril(lo, -1).T), exponents + tops
+    lower = np.tri(q, dtype=np.bool_)
+    hi, lo = (np.where(lower, part, part.T) for part in quick_two_sum(head, tail))
+    return DoubleDouble(hi, lo), exponents + tops

@@ -160,8 +160,9 @@ class Moments:
     def _place(self, rows: Rows) -> None:
         """Move the digits to where the values of ``rows`` lie, unless they fitted the rows before."""
         if not self._placed:
-            starts = np.unique(np.linspace(0, max(0, len(rows) - _PART), _PARTS).astype(np.int64)).tolist()
-            magnitude = np.max([rows.part(start, start + _PART).magnitude() for start in starts], axis=0)
+            part = min(_PART, -(-len(rows) // _PARTS))
+            starts = np.unique(np.linspace(0, len(rows) - part, _PARTS).astype(np.int64)).tolist()
+            magnitude = np.max([rows.part(start, start + part).magnitude() for start in starts], axis=0)
             sample = np.hstack([rows.part(start, start + _SPREAD).values() for start in starts])
             tops = place(magnitude, sample, resolution=self.resolution).tops
             self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))

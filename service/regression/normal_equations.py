@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 from service.regression.double_double import DoubleDouble, add, exact, from_integers, multiply, scale, subtract
 from service.regression.limbs import BITS, Integers
 from service.regression.moments import Moments
 from service.regression.products import Array
 
-_DIGIT = 20  # bits of a digit of a solution: times a digit of the moments (22) and summed over 4096 columns it stays below 2^53
-_COLUMNS = 4096
+_PRODUCT = 32  # bits of a digit of a solution and the number of columns together: times a digit of the moments, sums stay below 2^53
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ class ExactEquations:
         first = 0 if system.intercept else 1
         self._ridge = system.ridge()
         self._lowest = min(planes, default=0)
-        self._planes = {level: _symmetric(digits[first:, first:].astype(np.float64)) for level, digits in planes.items()}
+        self._planes = {level: digits[first:, first:].astype(np.float64, order="C") for level, digits in planes.items()}
         self._shift = tops[first:] - np.concatenate([system.exponents, system.target_exponents])
+        self._digit = min(20, _PRODUCT - len(self._shift).bit_length())
 
     def residual(self, b: DoubleDouble) -> DoubleDouble:
         """``C - G b`` [P, t] for b [P, t]; a penalty's share is rounded at 2^-104 of itself, which moves b no more."""
@@ -107,25 +108,15 @@ class ExactEquations:
         rest = np.ldexp(z, self._shift[:, None] - largest)
         digits: list[Array] = []
         while rest.any():
-            rest = rest * 2.0**_DIGIT
+            rest = rest * 2.0**self._digit
             digits.append(np.rint(rest))
             rest -= digits[-1]
         whole, image = np.zeros(z.shape, dtype=object), np.zeros(z.shape, dtype=object)
         for place, digit in enumerate(reversed(digits)):
-            whole += digit.astype(np.int64).astype(object) << _DIGIT * place
+            whole += digit.astype(np.int64).astype(object) << self._digit * place
+        factor = np.hstack(digits[::-1])
         for level, plane in self._planes.items():
-            product = self._product(plane, np.hstack(digits[::-1]))
+            product = blas.dsymm(1.0, plane.T, factor).astype(np.int64).astype(object)  # from the lower triangle alone
             for place in range(len(digits)):
-                image += product[:, 2 * t * place : 2 * t * (place + 1)] << BITS * (level - self._lowest) + _DIGIT * place
-        return whole[:, :t] + whole[:, t:], image[:, :t] + image[:, t:], largest - _DIGIT * len(digits)
-
-    def _product(self, plane: Array, digits: Array) -> NDArray[np.object_]:
-        """``plane @ digits`` as Python integers, at most 4096 columns at a time."""
-        parts = range(0, len(plane), _COLUMNS)
-        whole = [(plane[:, start : start + _COLUMNS] @ digits[start : start + _COLUMNS]).astype(np.int64) for start in parts]
-        product: NDArray[np.object_] = np.sum(whole, axis=0).astype(object)
-        return product
-
-
-def _symmetric(lower: Array) -> Array:
-    return np.tril(lower) + np.tril(lower, -1).T
+                image += product[:, 2 * t * place : 2 * t * (place + 1)] << BITS * (level - self._lowest) + self._digit * place
+        return whole[:, :t] + whole[:, t:], image[:, :t] + image[:, t:], largest - self._digit * len(digits)
