@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,10 @@ def in_frame(store: ModelStore, options: TrainOptions) -> TrainOptions:
     return replace(options, features=schema.feature_names, target=schema.targets, missing=schema.frame.missing, categorical=categorical)
 
 
-def build_schema(source: Source, options: TrainOptions) -> Schema:
-    """The schema that the request and the data make together; the data are read only as far as they decide anything.
+def build_schema(source: Source, options: TrainOptions) -> tuple[Schema, Iterator[Rows]]:
+    """The schema that the request and the data make together, and all rows to be trained on.
+
+    The data are read only as far as they decide anything; what the first batch decides is not read twice.
 
     Raises:
         Invalid: the declaration contradicts itself or the data.
@@ -68,10 +71,12 @@ def build_schema(source: Source, options: TrainOptions) -> Schema:
     except ValueError as error:
         raise Invalid({"terms" if options.terms else "features": [str(error)]}) from error
     builder = FrameBuilder(declaration)
-    seen = 0
-    for rows in source.batches():
+    seen, batches = 0, source.batches()
+    again: Iterator[Rows] | None = None
+    for number, rows in enumerate(batches):
         seen += _look(builder, rows, chosen, missing=options.missing)
         if builder.settled:
+            again = chain([rows], batches) if number == 0 else None
             break
     if not seen:
         raise Invalid({"instances": ["have no rows to train on"]})
@@ -84,7 +89,7 @@ def build_schema(source: Source, options: TrainOptions) -> Schema:
             raise Invalid({"terms": [str(error)]}) from error
     if not schema.columns:
         raise Invalid({"features": ["leave nothing to fit: each is the same category in all rows"]})
-    return schema
+    return schema, source.batches() if again is None else again
 
 
 def _look(builder: FrameBuilder, rows: Rows, chosen: Chosen, *, missing: MissingPolicy) -> int:

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from service.regression import strd
+from service.regression.moments import Moments
 from service.regression.products import self_test, syrk
 from service.rows import Rows
 from service.training.framing import build_schema
 from service.training.options import TrainOptions
 from service.training.solving import solve
 from service.training.sources import Chosen
-from service.training.train import accumulate
+from service.training.train import accumulate, design_of
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ def nist_digits(datasets: list[strd.Dataset]) -> Iterator[tuple[str, float, floa
         options = TrainOptions(target=("y",), terms=terms, intercept=data.intercept)
         rows = Rows((*features, "y"), np.hstack([X, data.y]), len(X), lambda row, name: f"{name}[{row}]")
         source = HeldRows(Chosen(features, ("y",), None), rows)
-        schema = build_schema(source, options)
-        moments, _ = accumulate(source, schema, None, keep=False)
+        schema, batches = build_schema(source, options)
+        moments = Moments(len(schema.columns), 1)
+        accumulate(moments, (design_of(rows, schema, source.chosen) for rows in batches))
         table = solve(schema, moments, options).document["coefficients"]
         yield data.name, _digits(table, "estimate", data.coefficients), _digits(table, "std_error", data.standard_errors)
 

@@ -62,17 +62,19 @@ class TableSource:
             Unreadable: the data are not of their form.
             Invalid: a cell is not of its column's type.
         """
-        numeric = {name: self._numeric[name] or (name in numbers and self._form == "csv") for name in names}
+        csv = self._form == "csv"
+        # A category in a CSV file is its text: 01067 is not 1067.
+        numeric = {name: (self._numeric[name] and not (csv and name in categorical)) or (csv and name in numbers) for name in names}
         first = 0
         with self._told():
-            for frame in self._frames(names):
+            for frame in self._frames(names, [name for name in names if csv and name in categorical]):
                 yield _rows(frame, numeric, first=first, mixed=names if self._form in {"parquet", "arrow"} else categorical)
                 first += len(frame)
 
-    def _frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _frames(self, names: Sequence[str], texts: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Batches of the columns: numbers as float64 (typed whole ones as they are), all else as text; no blank lines at a CSV's end."""
         as_text = self._form == "csv" and self._numeric_missing
-        types = {name: pl.Float64() if self._numeric[name] and not as_text else pl.String() for name in names}
+        types = {name: pl.Float64() if self._numeric[name] and not as_text and name not in texts else pl.String() for name in names}
         # By place, not by name: polars and the standard library do not read every quoted header alike.
         called = {name: str(self.names.index(name)) if self._form == "csv" else name for name in names}
         cells = {name: pl.col(called[name]) for name in names}

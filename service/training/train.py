@@ -4,7 +4,7 @@ Nothing is published before everything is computed, and the move of the alias `l
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -63,12 +63,13 @@ def train(
     """
     require_exact_products()
     if options.like is not None:
-        schema, resolution = frame_of(store, options.like)
+        (schema, resolution), batches = frame_of(store, options.like), source.batches()
     else:
-        schema, resolution = build_schema(source, options), None
+        (schema, batches), resolution = build_schema(source, options), None
     check_schema(store, schema, options)
-    keep = isinstance(options.solver, Gradient)
-    moments, design = accumulate(source, schema, resolution, keep=keep, progress=progress, threads=threads)
+    moments = Moments(len(schema.columns), len(schema.targets), resolution=resolution)
+    designs = (design_of(rows, schema, source.chosen) for rows in batches)
+    design = accumulate(moments, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
     if moments.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
     solved = solve(schema, moments, options, design=design, progress=progress.epoch)
@@ -78,22 +79,16 @@ def train(
 
 
 def accumulate(
-    source: Source, schema: Schema, resolution: Sequence[int] | None, *, keep: bool, progress: Progress = QUIET, threads: int = 1
-) -> tuple[Moments, Design | None]:
-    """The exact moments of all rows, and the design itself when it is to be kept."""
-    moments = Moments(len(schema.columns), len(schema.targets), resolution=resolution)
+    moments: Moments, designs: Iterable[Design], *, keep: bool = False, progress: Progress = QUIET, threads: int = 1
+) -> Design | None:
+    """Add all rows to the moments; returns the design itself when it is to be kept."""
     kept: list[Design] = []
-    for part in _designs(source, schema):
+    for part in designs:
         moments.add(part.X, part.Y, weights=part.weights, threads=threads)
         progress.rows(moments.n)
         if keep:
             kept.append(part)
-    return moments, _joined(kept) if keep and kept else None
-
-
-def _designs(source: Source, schema: Schema) -> Iterator[Design]:
-    for rows in source.batches():
-        yield design_of(rows, schema, source.chosen)
+    return _joined(kept) if kept else None
 
 
 def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:

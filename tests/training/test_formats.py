@@ -308,3 +308,12 @@ def test_selftest_prints_the_digits_of_nist(tmp_path: Path) -> None:
     assert min(min(pair) for name, pair in digits.items() if name not in {"wampler1", "wampler2"}) >= 13
     assert min(digits["wampler1"]) >= 10
     assert min(digits["wampler2"]) >= 10
+
+
+def test_categories_in_a_csv_file_are_its_text(client: Client) -> None:
+    """A declared category of digits keeps its leading zeros, which a number would lose."""
+    body = b"zip,rent\n01067,5\n10115,7\n01067,6\n10115,9\n"
+    trained = client.post("/train?model=zip&target=rent&categorical=zip", data=body, headers={"Content-Type": "text/csv"})
+
+    assert trained.status_code == 201, trained.text
+    assert trained.json["schema"]["frame"]["categories"] == {"zip": ["01067", "10115"]}

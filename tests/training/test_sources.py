@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Invalid, PlumblineError, TooLarge, Unreadable, UnsupportedMedia
+from service.regression.moments import Moments
 from service.training.framing import build_schema
 from service.training.sources import Chosen, Limits, open_source
 from service.training.tables import BATCH_ROWS
-from service.training.train import accumulate
+from service.training.train import accumulate, design_of
 
 LIMITS = Limits(1000, 10)
 MARKER = "zebra-payload"
@@ -45,7 +46,8 @@ def trained(path: Path, data: str | bytes, media_type: str, limits: Limits, give
     """A whole training on a body."""
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     source, options = open_source(path, media_type, given, limits)
-    accumulate(source, build_schema(source, options), None, keep=False)
+    schema, batches = build_schema(source, options)
+    accumulate(Moments(len(schema.columns), len(schema.targets)), (design_of(rows, schema, source.chosen) for rows in batches))
 
 
 def refusal(path: Path, data: Any, media_type: str = "text/csv", limits: Limits = LIMITS, **given: Any) -> Any:
