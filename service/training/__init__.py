@@ -1,0 +1,7 @@
+"""From rows to published versions."""
+
+import os
+
+# polars reads ahead by as many row groups and chunks as it likes, so memory grew with the file. It looks when it is imported.
+os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
+os.environ.setdefault("POLARS_CSV_CHUNK_PREFETCH_LIMIT", "2")
