@@ -40,7 +40,7 @@ def place(magnitude: Array, sample: Array, *, resolution: Integers) -> Grid:
     """
     exponent = np.frexp(magnitude)[1]
     relative = np.ldexp(sample, -exponent[:, None])
-    crowded = (relative * relative).mean(axis=1) > 0.25
+    crowded = (relative * relative).mean(axis=1) > 0.05
     tops = np.where(magnitude > 0, exponent + np.where(crowded, 2, 1), 1)
     lowest = np.maximum(resolution + _SLICES * BITS + 1, -1000)
     return Grid(np.clip(tops, lowest, resolution + 1036).astype(np.int64), resolution)

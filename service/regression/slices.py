@@ -3,7 +3,8 @@
 Invariant: a product enters the sums only after its diagonal has proved that no partial sum reached 2^53, so the sums are exact integers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from service.regression.products import Array, Product
 _EXACT = float(1 << 53)
 _NARROW = 48  # up to here one product of all slices on top of each other beats a product for each pair of them
 _STACK = 4096  # rows of a narrow product: more would reach 2^53 as a rule
-_SAFE_ROWS = 256  # sums of two digits are at most 2^22, so 256 of their squares never reach 2^53
+_SAFE_ROWS = 32  # combined digits are at most 7 * 2^21, so 32 of their squares never reach 2^53
 _STRAY_SHARE = 0.005  # where a larger share of values has further digits, one more slice is cheaper
 _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target beside integers, costs less than a slice of all
-_TILE = 1 << 16  # values: half a megabyte
+_TILE = 1 << 15  # values: half a megabyte
 _PANEL = 64  # rows of a sum brought up to date at once, left of the diagonal only
-_FOLD = 32  # blocks summed before they are folded: pairs of slices stay below 2 * 32 * 2^53 = 2^59
+_FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
+_MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
+_POINTS = (1, -1, 2)  # where squares of three combined slices are taken
+_ROWS = 1 << 16  # more than any block has
 
 
 class Space:
@@ -45,6 +49,14 @@ class Space:
         layer = self.layer(place)
         return layer.T if self.by_row else layer
 
+    def combined(self, places: Sequence[int], point: int, *, out: Array) -> Array:
+        """The polynomial whose coefficients are these slices, highest first, at ``point``: [columns, k] in the memory of ``out``."""
+        for tile in self.tiles():
+            value, (first, *others) = self.part(out, tile), (self.part(self.layer(place), tile) for place in places)
+            for coefficient in others:
+                first = np.add(first if point == 1 else np.multiply(first, point, out=value), coefficient, out=value)
+        return out.T if self.by_row else out
+
     def stacked(self, slices: int) -> Array:
         """All slices of a narrow block on top of each other."""
         stack: Array = self._slices[:slices].reshape(-1, self.rows)
@@ -69,9 +81,10 @@ class Space:
 
 
 class Sums:
-    """Products of slices summed over blocks: of the stack of all slices (narrow), or of each slice and each sum of two (wide).
+    """Products of slices summed over blocks: of the stack of all slices (narrow), or of single slices and combinations of them (wide).
 
-    S_a S_b' + S_b S_a' = (S_a + S_b)(S_a + S_b)' - S_a S_a' - S_b S_b' needs half the work of two general products.
+    Two slices: S_a S_b' + S_b S_a' = (S_a + S_b)(S_a + S_b)' - S_a S_a' - S_b S_b' needs half the work of two general products. Three: the
+    square of S_0 t^2 + S_1 t + S_2 has five coefficients, and its values at infinity, 0, 1, -1 and 2 determine them (Toom and Cook).
     """
 
     def __init__(self, columns: int, product: Product, total: Total) -> None:
@@ -79,8 +92,9 @@ class Sums:
         self._narrow = is_narrow(columns)
         self._slices = self._blocks = 0
         self._sums: list[Integers] = []
+        self._depths: list[int] = []  # rows that a sum takes at once
         self._float = np.empty((0, 0))
-        self._pair = np.empty((0, 0))
+        self._combined = np.empty((0, 0))
 
     def add(self, space: Space, slices: int) -> None:
         """Add the products of a block that was cut into ``slices``."""
@@ -90,21 +104,18 @@ class Sums:
         elif self._blocks >= _FOLD:
             self.fold()
         self._blocks += 1
-        for k, factor in self._factors(space):
-            self._add_exactly(self._sums[k], factor)
+        if self._narrow:
+            stack = space.stacked(slices)
+            for start in range(0, space.rows, _STACK):
+                self._add_exactly(0, stack[:, start : start + _STACK])
+        else:
+            for k, factor in enumerate(self._factors(space)):
+                self._add_exactly(k, factor)
 
     def fold(self) -> None:
         """Bring the sums into the total, level by level, and start anew."""
-        q, squares = self._columns, {}
-        for k, (a, b) in enumerate(self._pairs() if self._blocks else []):
-            if self._narrow:
-                product = self._sums[0][b * q : (b + 1) * q, a * q : (a + 1) * q]
-                product = product if a == b else product + product.T
-            elif a == b:
-                product = squares[a] = self._sums[k]
-            else:
-                product = self._sums[k] - squares[a] - squares[b]
-            self._total.add(-(a + b + 2), product, bound=1 << 59)
+        for level, product in self._products() if self._blocks else ():
+            self._total.add(level, product, bound=1 << 59)
         for total in self._sums:
             total.fill(0)
         self._blocks = 0
@@ -112,36 +123,68 @@ class Sums:
     def _allocate(self, slices: int) -> None:
         self._slices = slices
         size = self._columns * (slices if self._narrow else 1)
-        self._sums = [np.zeros((size, size), dtype=np.int64) for _ in range(1 if self._narrow else len(self._pairs()))]
+        count = 1 if self._narrow else 5 if slices == 3 else slices * (slices + 1) // 2
+        self._sums = [np.zeros((size, size), dtype=np.int64) for _ in range(count)]
+        self._depths = [_ROWS] * count
         self._float = np.empty((size, size))
 
-    def _pairs(self) -> list[tuple[int, int]]:
-        """Pairs of slices, those of a slice with itself first."""
-        one = range(self._slices)
-        return [(a, a) for a in one] + [(a, b) for a in one for b in range(a + 1, self._slices)]
+    def _factors(self, space: Space) -> Iterator[Array]:
+        """The matrices whose products with themselves belong to the sums, in their order."""
+        if self._combined.shape != space.remainder.shape:
+            self._combined = np.empty_like(space.remainder)
+        if self._slices == 3:
+            yield from (space.columns_first(a) for a in (0, 2))
+            yield from (space.combined((0, 1, 2), point, out=self._combined) for point in _POINTS)
+        else:
+            yield from (space.columns_first(a) for a in range(self._slices))
+            yield from (space.combined(pair, 1, out=self._combined) for pair in combinations(range(self._slices), 2))
 
-    def _factors(self, space: Space) -> Iterator[tuple[int, Array]]:
-        """Which sum, and the matrix whose product with itself belongs to it."""
+    def _products(self) -> Iterator[tuple[int, Integers]]:
+        """Levels and what belongs there: S_a S_a', and S_a S_b' + S_b S_a'."""
+        q, s = self._columns, self._slices
         if self._narrow:
-            stack = space.stacked(self._slices)
-            yield from ((0, stack[:, start : start + _STACK]) for start in range(0, space.rows, _STACK))
-            return
-        if self._pair.shape != space.remainder.shape:
-            self._pair = np.empty_like(space.remainder)
-        for k, (a, b) in enumerate(self._pairs()):
-            yield k, space.columns_first(a) if a == b else np.add(space.layer(a), space.layer(b), out=self._pair).T
+            for a, b in combinations_with_replacement(range(s), 2):
+                product = self._sums[0][b * q : (b + 1) * q, a * q : (a + 1) * q]
+                yield -(a + b + 2), product if a == b else product + product.T
+        elif s == 3:
+            yield from zip(range(-2, -7, -1), _coefficients(*self._sums), strict=True)
+        else:
+            yield from ((-(2 * a + 2), self._sums[a]) for a in range(s))
+            for pair, total in zip(combinations(range(s), 2), self._sums[s:], strict=True):
+                yield -(sum(pair) + 2), total - self._sums[pair[0]] - self._sums[pair[1]]
 
-    def _add_exactly(self, total: Integers, factor: Array) -> None:
-        """Add ``factor factor'``, halving its rows until the diagonal proves that nothing was rounded."""
-        k = factor.shape[1]
-        self._product(factor, self._float)
-        if k <= _SAFE_ROWS or self._float.diagonal().max() < _EXACT:
-            for start in range(0, len(total), _PANEL):
-                panel = (slice(start, start + _PANEL), slice(0, start + _PANEL))
-                total[panel] += self._float[panel].astype(np.int64)
-            return
-        for half in (factor[:, : k // 2], factor[:, k // 2 :]):
-            self._add_exactly(total, half.copy("K"))
+    def _add_exactly(self, k: int, factor: Array) -> None:
+        """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
+        total, rows = self._sums[k], factor.shape[1]
+        if rows <= self._depths[k]:
+            self._product(factor, self._float)
+            largest = self._float.diagonal().max()
+            if rows <= _SAFE_ROWS or largest < _EXACT:
+                for start in range(0, len(total), _PANEL):
+                    panel = (slice(start, start + _PANEL), slice(0, start + _PANEL))
+                    total[panel] += self._float[panel].astype(np.int64)
+                return
+            self._depths[k] = max(_SAFE_ROWS, int(_MARGIN * rows * _EXACT / largest))
+        height = -(-rows // -(-rows // self._depths[k]))
+        for start in range(0, rows, height):
+            self._add_exactly(k, factor[:, start : start + height])
+
+
+def _coefficients(infinity: Integers, zero: Integers, one: Integers, minus: Integers, two: Integers) -> tuple[Integers, ...]:
+    """Of the polynomial of degree 4 with these values at infinity, 0 and `_POINTS`, highest first; the latter three become coefficients."""
+    one += minus
+    one >>= 1  # even coefficients; all divisions are exact
+    np.subtract(one, minus, out=minus)  # odd ones
+    one -= infinity
+    one -= zero
+    two -= 16 * infinity
+    two -= 4 * one
+    two -= zero
+    two >>= 1
+    two -= minus
+    two //= 3
+    minus -= two
+    return infinity, two, one, minus, zero
 
 
 def is_narrow(columns: int) -> bool:
