@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,6 @@ class Config:
         return is_loopback(self.host)
 
 
-@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine alone: `localhost` or a loopback address, never another name that merely looks like one."""
     try:

@@ -6,6 +6,7 @@ What is not known to be a read is a write, so a route that is added and forgotte
 import hashlib
 import hmac
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from service import metrics
@@ -50,12 +51,18 @@ class Guard:
 
 def _check_local(host: str, origin: str | None) -> None:
     """Without tokens only this machine may ask, and no web page of another origin through a browser on it."""
-    if not is_loopback(_split(f"//{host}").hostname or ""):
+    if not _is_local(host):
         metrics.REJECTED.labels("host").inc()
         raise Forbidden("without a write token only requests to localhost are answered: set PLUMBLINE_WRITE_TOKEN to open the service")
     if origin is not None and _split(origin).netloc != host:
         metrics.REJECTED.labels("origin").inc()
         raise Forbidden("a page of another origin may not use this service without a token")
+
+
+@lru_cache(maxsize=256)
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine alone."""
+    return is_loopback(_split(f"//{host}").hostname or "")
 
 
 def _split(address: str) -> SplitResult:
