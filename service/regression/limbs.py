@@ -26,12 +26,12 @@ class Total:
         self._height = 0
 
     def add(self, level: int, digits: Integers, *, bound: int) -> None:
-        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` <= 2^61 in magnitude. ``digits`` is not kept."""
+        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` <= 2^61 in magnitude. ``digits`` belongs to the total from now on."""
         self._rise(bound)
         if level in self._planes:
             np.add(self._planes[level], digits, out=self._planes[level])
         else:
-            self._planes[level] = digits.copy()
+            self._planes[level] = digits
 
     def scatter(self, level: int, at: tuple[Integers, Integers], values: Integers, *, size: int) -> None:
         """Add a few ``values * 2^(22 level)`` at rows and columns ``at`` of [size, size]; a place may occur more than once."""

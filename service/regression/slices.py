@@ -98,11 +98,9 @@ class Sums:
 
     def add(self, space: Space, slices: int) -> None:
         """Add the products of a block that was cut into ``slices``."""
-        if slices != self._slices:
+        if slices != self._slices or self._blocks >= _FOLD:
             self.fold()
             self._allocate(slices)
-        elif self._blocks >= _FOLD:
-            self.fold()
         self._blocks += 1
         if self._narrow:
             stack = space.stacked(slices)
@@ -116,9 +114,7 @@ class Sums:
         """Bring the sums into the total, level by level, and start anew."""
         for level, product in self._products() if self._blocks else ():
             self._total.add(level, product, bound=1 << 59)
-        for total in self._sums:
-            total.fill(0)
-        self._blocks = 0
+        self._sums, self._slices, self._blocks = [], 0, 0  # the total owns the sums now
 
     def _allocate(self, slices: int) -> None:
         self._slices = slices
@@ -145,13 +141,15 @@ class Sums:
         if self._narrow:
             for a, b in combinations_with_replacement(range(s), 2):
                 product = self._sums[0][b * q : (b + 1) * q, a * q : (a + 1) * q]
-                yield -(a + b + 2), product if a == b else product + product.T
+                yield -(a + b + 2), product.copy() if a == b else product + product.T
         elif s == 3:
             yield from zip(range(-2, -7, -1), _coefficients(*self._sums), strict=True)
         else:
+            for (a, b), total in zip(combinations(range(s), 2), self._sums[s:], strict=True):
+                total -= self._sums[a]
+                total -= self._sums[b]
+                yield -(a + b + 2), total
             yield from ((-(2 * a + 2), self._sums[a]) for a in range(s))
-            for pair, total in zip(combinations(range(s), 2), self._sums[s:], strict=True):
-                yield -(sum(pair) + 2), total - self._sums[pair[0]] - self._sums[pair[1]]
 
     def _add_exactly(self, k: int, factor: Array) -> None:
         """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
