@@ -111,7 +111,7 @@ def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: i
         row, column = (major, minor) if space.by_row else (minor, major)
         entries.append(Entries(row, column, space.remainder.ravel()[left] * _BASE, np.full(len(left), used)))
     if entries:
-        strays.collect([space.columns_first(a) for a in range(used)], Entries.joined(entries))
+        strays.collect([space.columns_first(space.layer(a)) for a in range(used)], Entries.joined(entries))
     return used
 
 

@@ -3,8 +3,8 @@
 Invariant: a product enters the sums only after its diagonal has proved that no partial sum reached 2^53, so the sums are exact integers.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, combinations_with_replacement
+from collections.abc import Iterable, Iterator
+from itertools import chain, combinations, combinations_with_replacement
 
 import numpy as np
 
@@ -21,7 +21,6 @@ _TILE = 1 << 15  # values: half a megabyte
 _PANEL = 64  # rows of a sum brought up to date at once, left of the diagonal only
 _FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
-_POINTS = (1, -1, 2)  # where squares of three combined slices are taken
 _ROWS = 1 << 16  # more than any block has
 
 
@@ -44,18 +43,21 @@ class Space:
         slice_: Array = self._slices[place]
         return slice_
 
-    def columns_first(self, place: int) -> Array:
-        """A slice as [columns, k]."""
-        layer = self.layer(place)
+    def columns_first(self, layer: Array) -> Array:
+        """``remainder`` or a slice as [columns, k]."""
         return layer.T if self.by_row else layer
 
-    def combined(self, places: Sequence[int], point: int, *, out: Array) -> Array:
-        """The polynomial whose coefficients are these slices, highest first, at ``point``: [columns, k] in the memory of ``out``."""
+    def evaluate(self, spare: Array) -> tuple[Array, Array, Array]:
+        """S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, in the memory of ``remainder``, ``spare`` and S_1, which are lost."""
         for tile in self.tiles():
-            value, (first, *others) = self.part(out, tile), (self.part(self.layer(place), tile) for place in places)
-            for coefficient in others:
-                first = np.add(first if point == 1 else np.multiply(first, point, out=value), coefficient, out=value)
-        return out.T if self.by_row else out
+            first, middle, last, plus, minus = (self.part(a, tile) for a in (*self._slices[:3], self.remainder, spare))
+            np.add(first, last, out=plus)
+            np.subtract(plus, middle, out=minus)
+            np.add(plus, middle, out=plus)
+            np.add(middle, 2 * first, out=middle)
+            np.multiply(middle, 2, out=middle)
+            np.add(middle, last, out=middle)
+        return self.remainder, spare, self.layer(1)
 
     def stacked(self, slices: int) -> Array:
         """All slices of a narrow block on top of each other."""
@@ -94,10 +96,10 @@ class Sums:
         self._sums: list[Integers] = []
         self._depths: list[int] = []  # rows that a sum takes at once
         self._float = np.empty((0, 0))
-        self._combined = np.empty((0, 0))
+        self._spare = np.empty((0, 0))
 
     def add(self, space: Space, slices: int) -> None:
-        """Add the products of a block that was cut into ``slices``."""
+        """Add the products of a block that was cut into ``slices``; its memory may be used on the way."""
         if slices != self._slices or self._blocks >= _FOLD:
             self.fold()
             self._allocate(slices)
@@ -126,14 +128,14 @@ class Sums:
 
     def _factors(self, space: Space) -> Iterator[Array]:
         """The matrices whose products with themselves belong to the sums, in their order."""
-        if self._combined.shape != space.remainder.shape:
-            self._combined = np.empty_like(space.remainder)
+        layers = [space.layer(a) for a in range(self._slices)]
         if self._slices == 3:
-            yield from (space.columns_first(a) for a in (0, 2))
-            yield from (space.combined((0, 1, 2), point, out=self._combined) for point in _POINTS)
+            if self._spare.shape != space.remainder.shape:
+                self._spare = np.empty_like(space.remainder)
+            values: Iterable[Array] = (layers[0], layers[2], *space.evaluate(self._spare))
         else:
-            yield from (space.columns_first(a) for a in range(self._slices))
-            yield from (space.combined(pair, 1, out=self._combined) for pair in combinations(range(self._slices), 2))
+            values = chain(layers, (np.add(*pair, out=space.remainder) for pair in combinations(layers, 2)))
+        yield from map(space.columns_first, values)
 
     def _products(self) -> Iterator[tuple[int, Integers]]:
         """Levels and what belongs there: S_a S_a', and S_a S_b' + S_b S_a'."""
@@ -169,7 +171,7 @@ class Sums:
 
 
 def _coefficients(infinity: Integers, zero: Integers, one: Integers, minus: Integers, two: Integers) -> tuple[Integers, ...]:
-    """Of the polynomial of degree 4 with these values at infinity, 0 and `_POINTS`, highest first; the latter three become coefficients."""
+    """Of the polynomial of degree 4 with these values at infinity, 0, 1, -1 and 2, highest first; the latter three become coefficients."""
     one += minus
     one >>= 1  # even coefficients; all divisions are exact
     np.subtract(one, minus, out=minus)  # odd ones
