@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.regression.grid import Grid
-from service.regression.limbs import BITS, HALF, Integers, Planes, Total
+from service.regression.limbs import BITS, HALF, Integers, Total
 from service.regression.products import Array, Product
 from service.regression.slices import Space, Sums, is_narrow
 from service.regression.strays import Entries, Strays
@@ -73,8 +73,8 @@ class Rows:
         return out
 
 
-def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Planes, int]:
-    """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), and how many of its values were strays."""
+def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
+    """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), not yet carried, and how many of its values were strays."""
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
     blocks = -(-len(rows) // _ROWS[is_narrow(rows.columns)])
@@ -88,7 +88,7 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Planes, int]:
             sums.add(space, slices)
     sums.fold()
     strays.finish()
-    return total.planes(), strays.count
+    return total, strays.count
 
 
 def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: int) -> int:

@@ -23,11 +23,11 @@ class Total:
 
     def __init__(self) -> None:
         self._planes: Planes = {}
-        self._height = 0
+        self._heights: dict[int, int] = {}  # bounds of the digits, level by level
 
     def add(self, level: int, digits: Integers, *, bound: int) -> None:
-        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` <= 2^61 in magnitude. ``digits`` belongs to the total from now on."""
-        self._rise(bound)
+        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` < 2^62 in magnitude. ``digits`` belongs to the total from now on."""
+        self._rise(level, bound)
         if level in self._planes:
             np.add(self._planes[level], digits, out=self._planes[level])
         else:
@@ -35,15 +35,21 @@ class Total:
 
     def scatter(self, level: int, at: tuple[Integers, Integers], values: Integers, *, size: int) -> None:
         """Add a few ``values * 2^(22 level)`` at rows and columns ``at`` of [size, size]; a place may occur more than once."""
-        self._rise(int(np.abs(values).sum()))
+        self._rise(level, int(np.abs(values).sum()))
         if level not in self._planes:
             self._planes[level] = np.zeros((size, size), dtype=np.int64)
         np.add.at(self._planes[level], at, values)
 
-    def _rise(self, bound: int) -> None:
-        if self._height + bound >= 1 << 62:
-            self._planes, self._height = carry(self._planes), HALF
-        self._height += bound
+    def absorb(self, other: "Total") -> None:
+        """Add all of ``other``, which ends."""
+        for level, digits in other._planes.items():
+            self.add(level, digits, bound=other._heights[level])
+
+    def _rise(self, level: int, bound: int) -> None:
+        if self._heights.get(level, 0) + bound >= 1 << 62:
+            self._planes = carry(self._planes)
+            self._heights = dict.fromkeys(self._planes, HALF)
+        self._heights[level] = self._heights.get(level, 0) + bound
 
     def planes(self) -> Planes:
         """The canonical sum; ends this total."""

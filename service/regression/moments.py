@@ -7,7 +7,6 @@ chunking, sharding, threads and BLAS leave no trace in it. See `digits` for how 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +19,7 @@ from service.regression.limbs import BITS, Integers, Planes
 from service.regression.products import Array, Product, syrk
 
 _MISPLACED = 0.02  # share of strays above which the digits are placed anew with the next batch
-_PARTS, _PART, _SPREAD = 16, 4096, 64  # parts of a batch, and rows of each, looked at for magnitudes and for spread: a guess is enough
+_PARTS, _PART, _SPREAD = 16, 512, 64  # parts of a batch, and rows of each, looked at for magnitudes and for spread: a guess is enough
 
 
 class Moments:
@@ -133,7 +132,10 @@ class Moments:
         else:
             with ThreadPoolExecutor(len(shards)) as pool:
                 results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
-        changed = reduce(lambda planes, result: limbs.combine(planes, result[0], sign=sign), results, self.planes)
+        total, *others = (total for total, _ in results)
+        for other in others:
+            total.absorb(other)
+        changed = limbs.combine(self.planes, total.planes(), sign=sign)
         if (limbs.signs(changed) < 0).any():
             raise ValueError("These rows were never added: without them a sum of squares would be negative.")
         self.planes, self.n = changed, self.n + sign * len(rows)
