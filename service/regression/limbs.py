@@ -26,7 +26,7 @@ class Total:
         self._heights: dict[int, int] = {}  # bounds of the digits, level by level
 
     def add(self, level: int, digits: Integers, *, bound: int) -> None:
-        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` < 2^62 in magnitude. ``digits`` belongs to the total from now on."""
+        """Add ``digits * 2^(22 level)``; none of them is larger than ``bound`` < 2^62 in magnitude. The total owns ``digits`` then."""
         self._rise(level, bound)
         if level in self._planes:
             np.add(self._planes[level], digits, out=self._planes[level])
@@ -40,10 +40,10 @@ class Total:
             self._planes[level] = np.zeros((size, size), dtype=np.int64)
         np.add.at(self._planes[level], at, values)
 
-    def absorb(self, other: "Total") -> None:
-        """Add all of ``other``, which ends."""
-        for level, digits in other._planes.items():
-            self.add(level, digits, bound=other._heights[level])
+    def pour(self, into: "Total") -> None:
+        """Add everything to another total; ends this one."""
+        for level, digits in self._planes.items():
+            into.add(level, digits, bound=self._heights[level])
 
     def _rise(self, level: int, bound: int) -> None:
         if self._heights.get(level, 0) + bound >= 1 << 62:

@@ -134,7 +134,7 @@ class Moments:
                 results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
         total, *others = (total for total, _ in results)
         for other in others:
-            total.absorb(other)
+            other.pour(total)
         changed = limbs.combine(self.planes, total.planes(), sign=sign)
         if (limbs.signs(changed) < 0).any():
             raise ValueError("These rows were never added: without them a sum of squares would be negative.")

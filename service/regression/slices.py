@@ -147,11 +147,9 @@ class Sums:
         elif s == 3:
             yield from zip(range(-2, -7, -1), _coefficients(*self._sums), strict=True)
         else:
-            for (a, b), total in zip(combinations(range(s), 2), self._sums[s:], strict=True):
-                total -= self._sums[a]
-                total -= self._sums[b]
-                yield -(a + b + 2), total
-            yield from ((-(2 * a + 2), self._sums[a]) for a in range(s))
+            for (a, b), square in zip(combinations(range(s), 2), self._sums[s:], strict=True):
+                yield -(a + b + 2), square - self._sums[a] - self._sums[b]
+            yield from ((-(2 * a + 2), self._sums[a]) for a in range(s))  # last: the total changes what it owns
 
     def _add_exactly(self, k: int, factor: Array) -> None:
         """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
