@@ -32,6 +32,11 @@ def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException("\n".join([str(error), *lines])) from error
         except (PlumblineError, StoreError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            # Left to end by itself, Python dies of the signal instead of exiting with 1 when the interrupt fell into code made
+            # from a string, as libraries do while they are imported.
+            click.echo("Aborted!", err=True)
+            os._exit(1)
 
     return run
 
