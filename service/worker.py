@@ -28,6 +28,7 @@ from gunicorn.workers.gthread import ThreadWorker
 LINGER_SECONDS = 2.0
 SHORT = 1 << 17  # bytes of a request that is answered in the main loop, some milliseconds of work at most
 STALLED = struct.pack("ll", 5, 0)  # seconds and microseconds after which a client that takes nothing of its answer is given up
+MOMENT_MILLISECONDS = 2
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 BODY_UNKNOWN = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):", re.IGNORECASE)
 CHUNK = 1 << 16
@@ -69,7 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
         arrived = b"" if _buffered(conn) else _peek(conn.sock)
         if arrived is None:
             self._wait(conn)
-        elif self._is_short(arrived) and not _unsent(conn.sock):
+        elif self._is_short(arrived, conn.sock) and not _unsent(conn.sock):
             self._answer(conn)
         else:
             super().enqueue_req(conn)
@@ -91,7 +92,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
-    def _is_short(self, arrived: bytes) -> bool:
+    def _is_short(self, arrived: bytes, client: socket.socket) -> bool:
         """Whether these bytes are one whole request, of a kind that the application answers at once."""
         end = arrived.find(b"\r\n\r\n")
         if end < 0:
@@ -102,7 +103,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
         if BODY_UNKNOWN.search(arrived, 0, end):
             return False
         length = LENGTH.search(arrived, 0, end + 2)
-        return len(arrived) >= end + 4 + (int(length[1]) if length else 0)
+        whole = end + 4 + (int(length[1]) if length else 0)
+        return len(arrived) >= whole or (whole <= SHORT and _arrives(client, whole))
 
     def murder_pending(self) -> None:
         """Close what has waited long enough."""
@@ -157,6 +159,16 @@ def _peek(client: socket.socket) -> bytes | None:
         return None
     except OSError:
         return b""  # whoever reads will find out
+
+
+def _arrives(client: socket.socket, whole: int) -> bool:
+    """Whether the rest of a request of `whole` bytes is there within a moment, as it is when its segments are on their way."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, whole)
+    waiting = select.poll()
+    waiting.register(client, select.POLLIN)
+    arrived = bool(waiting.poll(MOMENT_MILLISECONDS))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    return arrived
 
 
 def _unsent(client: socket.socket) -> bool:
