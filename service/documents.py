@@ -13,11 +13,10 @@ import orjson
 import simdjson
 
 from service.errors import MOST_ERRORS, Invalid, Unreadable
-from service.regression.columns import Column
+from service.regression.columns import EXACT, Column
 from service.rows import Rows, Where, rows_of
 
 Array = npt.NDArray[np.float64]
-EXACT = 2.0**53  # whole numbers beyond this may not be float64 numbers
 
 
 class Document:

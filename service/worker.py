@@ -93,7 +93,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _is_short(self, arrived: bytes, client: socket.socket) -> bool:
-        """Whether these bytes are one whole request, of a kind that the application answers at once."""
+        """Whether one whole request is there, or is within a moment, of a kind that the application answers at once."""
         end = arrived.find(b"\r\n\r\n")
         if end < 0:
             return False

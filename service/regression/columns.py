@@ -19,7 +19,7 @@ Data = Mapping[str, Column] | Array
 MOST_ERRORS = 20
 MISSING, UNSEEN = -1, -2  # codes that are no category
 
-_EXACT = 2**53  # whole numbers beyond this may not be float64 numbers
+EXACT = 2**53  # whole numbers beyond this may not be float64 numbers
 
 
 class RowError(NamedTuple):
@@ -60,7 +60,7 @@ def _plain_numbers(values: Column) -> Array | None:
     if isinstance(values, np.ndarray):
         if values.dtype.kind == "f":
             return values.astype(np.float64, copy=False)
-        exact = values.dtype.kind in "iu" and (values.size == 0 or (int(values.max()) <= _EXACT and int(values.min()) >= -_EXACT))
+        exact = values.dtype.kind in "iu" and (values.size == 0 or (int(values.max()) <= EXACT and int(values.min()) >= -EXACT))
         return values.astype(np.float64) if exact else None
     types = set(map(type, values))
     if types <= {float, type(None)} or (types <= {int, float, type(None)} and _small(values)):
@@ -69,7 +69,7 @@ def _plain_numbers(values: Column) -> Array | None:
 
 
 def _small(values: Sequence[Any]) -> bool:
-    return all(-_EXACT <= value <= _EXACT for value in values if type(value) is int)
+    return all(-EXACT <= value <= EXACT for value in values if type(value) is int)
 
 
 def _fault(value: Any) -> str | None:
@@ -77,7 +77,7 @@ def _fault(value: Any) -> str | None:
         return None
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         return "must be a number"
-    if isinstance(value, int | np.integer) and abs(int(value)) > _EXACT:
+    if isinstance(value, int | np.integer) and abs(int(value)) > EXACT:
         return "must be a number that float64 holds exactly; whole numbers end at 2^53"
     return "must be a finite number" if math.isinf(value) else None
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from service.documents import EXACT
 from service.errors import MOST_ERRORS, Invalid, TooLarge, Unreadable
+from service.regression.columns import EXACT
 from service.rows import Rows, Where
 
 BATCH_ROWS = 65_536
@@ -161,7 +161,7 @@ def _floats(series: pl.Series, where: Where) -> pl.Series:
     """A column of whole numbers as float64; those beyond 2^53 are errors, since float64 would make others of them."""
     floats = series.cast(pl.Float64)
     if (floats.abs() >= EXACT).any():
-        wrong = series.cast(pl.Int128).abs() > int(EXACT)
+        wrong = series.cast(pl.Int128).abs() > EXACT
         if rows := wrong.arg_true().head(MOST_ERRORS).to_list():
             text = "must be a number that float64 holds exactly; whole numbers end at 2^53"
             raise Invalid({where(row, series.name): [text] for row in rows})
