@@ -15,9 +15,11 @@ from service.api import openapi
 from service.api.flask_answers import install, to_response
 from service.api.gate import Gate
 from service.api.guard import Guard
+from service.api.jobs import job_doors
 from service.api.models import model_doors
 from service.api.operations import operations_doors
 from service.api.predict import PredictDoor
+from service.api.submitting import Submitter
 from service.api.train import train_doors
 from service.config import Config
 from service.regression.model import choose_device
@@ -43,15 +45,9 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     predict = PredictDoor(registry, max_rows=config.max_rows, max_columns=config.max_columns)
     flask = Flask("service", static_folder=None)
     install(flask)
-    flask.register_blueprint(
-        train_doors(
-            jobs,
-            ring or jobs.ring,
-            max_body_bytes=config.max_body_bytes,
-            waiting=threading.BoundedSemaphore(config.threads - 1),
-            draining=draining,
-        )
-    )
+    submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
+    flask.register_blueprint(train_doors(submitter))
+    flask.register_blueprint(job_doors(jobs))
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(operations_doors(store, registry, openapi.description(), draining=draining, writable=writable))
 

@@ -35,12 +35,15 @@ LOST = "the trainer process ended while the job ran; nothing was published unles
 
 @dataclass(frozen=True)
 class Submission:
-    """What was asked of a job: the body's media type and the options that are not in the body."""
+    """What was asked of a job: the operation, the model that the address names, the body's media type and the options not in the body."""
 
     media_type: str
     options: dict[str, Any] = field(default_factory=dict)
     who: str = ""
     request_id: str = ""
+    operation: str = "train"
+    model: str | None = None
+    idempotency_key: str | None = None
 
 
 class Jobs:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,10 @@ from service import metrics
 from service.errors import PlumblineError
 from service.training.document import version_document
 from service.training.framing import in_frame
-from service.training.jobs import Jobs, Submission
+from service.training.jobs import Jobs
 from service.training.sources import Limits, open_source
 from service.training.train import train
+from service.training.work import Work
 
 log = logging.getLogger("plumbline.trainer")
 
@@ -23,12 +25,13 @@ def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str) -> None:
     submission = jobs.take(job_id)
     if submission is None:
         return
+    work = Work(store, limits, jobs.body(job_id), submission)
     started = time.perf_counter()
     outcome = "succeeded"
     error: Exception | None = None
     with metrics.TRAINING_IN_PROGRESS.track_inprogress():
         try:
-            result = _train(jobs, store, limits, job_id, submission)
+            result = OPERATIONS[submission.operation](work)
         except (PlumblineError, StoreError) as refused:
             outcome, error = "refused" if isinstance(refused, PlumblineError) else "failed", refused
         except Exception as failure:  # noqa: BLE001 - whatever happens, the job must be reported failed and the next one run
@@ -44,7 +47,13 @@ def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str) -> None:
         jobs.fail(job_id, error)
 
 
-def _train(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, submission: Submission) -> dict[str, Any]:
-    source, options = open_source(jobs.body(job_id), submission.media_type, submission.options, limits, complete=partial(in_frame, store))
-    manifest = train(store, source, options, who=submission.who)
-    return version_document(store, manifest)
+def _train(work: Work) -> dict[str, Any]:
+    """Train on the rows of the body; the version document."""
+    asked = work.submission
+    source, options = open_source(work.body, asked.media_type, asked.options, work.limits, complete=partial(in_frame, work.store))
+    manifest = train(work.store, source, options, progress=work.progress, who=asked.who)
+    return version_document(work.store, manifest)
+
+
+# What the trainer can do: each takes a piece of work and returns the job's result.
+OPERATIONS: dict[str, Callable[[Work], dict[str, Any]]] = {"train": _train}

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from model_store.store import ModelStore
-from service.api.train import DEFAULT_WAIT, LONGEST_WAIT, preferred_wait
+from service.api.submitting import DEFAULT_WAIT, LONGEST_WAIT, preferred_wait
 
 MakeClient = Callable[..., Client]
 LINE: dict[str, Any] = {"model": "line", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
