@@ -6,6 +6,7 @@ Invariant: the numbers are gap-free from 1 and a record never changes, so a read
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Self
 
+from model_store import counting
 from model_store.errors import AlreadyExists, Conflict, InvalidDocument
 from model_store.manifest import is_count
 from model_store.objects import LocalObjects
@@ -52,24 +53,8 @@ def record_key(model: str, alias: str, seq: int) -> str:
 
 
 def last(objects: LocalObjects, model: str, alias: str, *, hint: int = 0) -> int:
-    """The number of the current record, 0 if the alias never was; from a `hint` seen before, two probes if nothing moved.
-
-    Galloping (Bentley and Yao 1976): doubled steps past the end, then bisection, so about 2 log2(moves since the hint) probes.
-    """
-
-    def present(seq: int) -> bool:
-        return objects.exists(record_key(model, alias, seq))
-
-    low = hint if hint > 0 and present(hint) else 0
-    step = 1
-    while present(low + step):
-        low += step
-        step *= 2
-    high = low + step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if present(middle) else (low, middle)
-    return low
+    """The number of the current record, 0 if the alias never was; from a `hint` seen before, two probes if nothing moved."""
+    return counting.last(lambda seq: objects.exists(record_key(model, alias, seq)), hint=hint)
 
 
 def read(objects: LocalObjects, model: str, alias: str, seq: int) -> AliasRecord:

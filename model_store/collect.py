@@ -1,19 +1,20 @@
-"""Removes what no version refers to: blobs of failed or deleted publishes, files of writers that died.
+"""Removes what no version refers to: blobs and memory of failed or deleted publishes, files of writers that died.
 
 Invariant: it runs alone, and stops before removing anything if it cannot read every manifest, so a blob in use is never removed.
 """
 
 from dataclasses import dataclass
 
-from model_store import versions
+from model_store import blobs, memory, versions
 from model_store.objects import LocalObjects
 
 
 @dataclass(frozen=True)
 class Collected:
-    """How many blobs, manifests of deleted versions and temporary files were removed."""
+    """How many blobs, pieces of memory, manifests of deleted versions and temporary files were removed."""
 
     blobs: int
+    memories: int
     manifests: int
     temporary_files: int
 
@@ -25,17 +26,21 @@ def collect(objects: LocalObjects, *, older_than_seconds: float) -> Collected:
     """
     with objects.alone():
         used: set[str] = set()
+        remembered: dict[str, set[str]] = {model: set() for model in objects.names("memory")}
         dead: list[str] = []
         for model in objects.names("models"):
             numbers = versions.Numbers.of(objects, model)
             dead += [versions.manifest_key(model, number) for number in numbers.manifests & numbers.tombstones]
             for number in numbers.present:
-                used.update(versions.read(objects, model, number).blobs.values())
+                manifest = versions.read(objects, model, number)
+                used.update(manifest.blobs.values())
+                remembered.setdefault(model, set()).update(manifest.memory.values())
         unused = [
             key
-            for key in (f"blobs/sha256/{name}" for name in objects.names("blobs/sha256"))
-            if versions.digest_of(key) not in used and objects.age(key) >= older_than_seconds
+            for name, key in ((name, f"blobs/sha256/{name}") for name in objects.names("blobs/sha256"))
+            if blobs.PREFIX + name not in used and objects.age(key) >= older_than_seconds
         ]
         for key in unused + dead:
             objects.delete(key)
-        return Collected(blobs=len(unused), manifests=len(dead), temporary_files=objects.sweep(older_than_seconds))
+        forgotten = [memory.drop(objects, model, keep=keep, older_than_seconds=older_than_seconds) for model, keep in remembered.items()]
+        return Collected(len(unused), sum(forgotten), len(dead), objects.sweep(older_than_seconds))

@@ -4,7 +4,8 @@ StoreError
 ├── NotFound              nothing under this key, no such job
 │   ├── UnknownModel
 │   ├── UnknownVersion
-│   └── UnknownAlias
+│   ├── UnknownAlias
+│   └── Forgotten         the version is there, its memory is not any more
 ├── AlreadyExists         put-if-absent found something under its key
 ├── Conflict              the state is not the one expected, so nothing was changed
 ├── InvalidName           not a name, alias, digest or key of the store
@@ -34,6 +35,10 @@ class UnknownVersion(NotFound):
 
 class UnknownAlias(NotFound):
     """The model has no alias of this name."""
+
+
+class Forgotten(NotFound):
+    """The memory of a version was dropped, as it is for all but the latest and the aliased ones."""
 
 
 class AlreadyExists(StoreError):

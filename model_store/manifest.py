@@ -1,6 +1,7 @@
-"""What one version is: its lineage, the digests of its blobs, and the caller's document.
+"""What one version is: its lineage, the digests of its blobs and of its memory, and the caller's document.
 
 Invariant: a Manifest that exists is valid, and equals what its own bytes read back as.
+Formats: 2 tells the memory from the blobs; 1 had no memory, and everything in its blobs.
 """
 
 import re
@@ -10,8 +11,9 @@ from typing import Any, Self
 
 from model_store.errors import InvalidDocument, InvalidName
 from model_store.names import check_name, is_digest
-from model_store.sealed import FORMAT, damaged, is_timestamp, require, seal, unseal
+from model_store.sealed import damaged, is_timestamp, require, seal, unseal_any
 
+FORMAT = 2
 _WORD = re.compile(r"[a-z][a-z_-]{0,31}")
 
 
@@ -20,7 +22,8 @@ class Manifest:
     """One immutable version of a model.
 
     `created` is UTC, ISO 8601 with microseconds, ending in Z; `operation` is the word for what made the version (train, learn, …);
-    `parent` the version it was made from; `blobs` maps a name to `sha256:<hex>`; `document` is the caller's JSON, not looked into.
+    `parent` the version it was made from; `blobs` maps a name to `sha256:<hex>`, and so does `memory`, of what only later operations
+    need and what may be dropped before the version is; `document` is the caller's JSON, not looked into.
     Raises InvalidName or InvalidDocument for anything else.
     """
 
@@ -33,6 +36,7 @@ class Manifest:
     labels: dict[str, str]
     fingerprint: str | None
     blobs: dict[str, str]
+    memory: dict[str, str]
     document: dict[str, Any]
     libraries: dict[str, str]
     format: int = FORMAT
@@ -48,21 +52,24 @@ class Manifest:
         require(isinstance(self.description, str), "description must be text")
         require(_maps_text(self.labels), "labels must map text to text")
         require(self.fingerprint is None or isinstance(self.fingerprint, str), "fingerprint must be text, or nothing")
-        require(_maps_text(self.blobs) and all(map(is_digest, self.blobs.values())), "blobs must map names to sha256 digests")
-        for name in self.blobs:
-            check_name(name, "blob")
+        for part, digests in (("blobs", self.blobs), ("memory", self.memory)):
+            require(_maps_text(digests) and all(map(is_digest, digests.values())), f"{part} must map names to sha256 digests")
+            for name in digests:
+                check_name(name, "blob")
         require(isinstance(self.document, dict), "document must be a JSON object")
         require(_maps_text(self.libraries), "libraries must map text to text")
         require(self.format == FORMAT, f"format must be {FORMAT}")
 
     def to_bytes(self) -> bytes:
         """The sealed canonical JSON; InvalidDocument if the document, or a text, is not JSON."""
-        return seal({name: getattr(self, name) for name in _BODY})
+        return seal({name: getattr(self, name) for name in _BODY}, number=FORMAT)
 
     @classmethod
     def from_bytes(cls, data: bytes, key: str) -> Self:
         """The manifest stored under `key`; CorruptObject if damaged or not a manifest, UnsupportedFormat if of a newer release."""
-        body = unseal(data, key)
+        body, number = unseal_any(data, key, newest=FORMAT)
+        if number == 1:
+            body.setdefault("memory", {})
         try:
             require(set(body) == _BODY, "its fields are not those of a manifest")
             return cls(**body)

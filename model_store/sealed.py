@@ -16,19 +16,24 @@ FORMAT = 1
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
-def seal(body: Mapping[str, Any]) -> bytes:
-    """The bytes of a record: sorted keys, no spaces, UTF-8; the digest is over the same JSON without its digest.
+def seal(body: Mapping[str, Any], *, number: int = FORMAT) -> bytes:
+    """The bytes of a record of that format: sorted keys, no spaces, UTF-8; the digest is over the same JSON without its digest.
 
     Raises InvalidDocument if the body is not JSON (NaN, infinities and lone surrogates are not).
     """
-    return _sealed(body, FORMAT)
+    return _sealed(body, number)
 
 
 def unseal(data: bytes, key: str) -> dict[str, Any]:
-    """The body sealed in `data`, which was stored under `key`.
+    """The body sealed in `data`, which was stored under `key`, of a kind of record that has one format.
 
     Raises CorruptObject if any bit differs from what was sealed, UnsupportedFormat if it is whole but of another format.
     """
+    return unseal_any(data, key, newest=FORMAT)[0]
+
+
+def unseal_any(data: bytes, key: str, *, newest: int) -> tuple[dict[str, Any], int]:
+    """As `unseal`, for a kind of record whose formats 1 to `newest` are all read: the body, and its format."""
     try:
         envelope = json.loads(data)
         body, number = envelope["body"], envelope["format"]
@@ -37,9 +42,10 @@ def unseal(data: bytes, key: str) -> dict[str, Any]:
         whole = False
     if not whole:
         raise damaged(key, "its content does not match its digest")
-    if number != FORMAT:
-        raise UnsupportedFormat(f"{key} has a format that this release does not read (it reads {FORMAT}): upgrade the service")
-    return dict(body)
+    if type(number) is not int or not 1 <= number <= newest:
+        known = f"1 to {newest}" if newest > 1 else "1"
+        raise UnsupportedFormat(f"{key} has a format that this release does not read (it reads {known}): upgrade the service")
+    return dict(body), number
 
 
 def damaged(key: str, what: str) -> CorruptObject:

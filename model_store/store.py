@@ -7,16 +7,22 @@ an unaliased version or leftovers that `collect` removes; and whatever is read b
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from model_store import aliases, versions
+from model_store import memory as memories
 from model_store.aliases import AliasRecord
+from model_store.blobs import digests, key_of, put, require
 from model_store.collect import Collected, collect
 from model_store.errors import AlreadyExists, Conflict, NotFound, UnknownAlias, UnknownModel
 from model_store.manifest import Manifest
+from model_store.memory import Memory
 from model_store.names import check_alias, check_name, is_digits, number
 from model_store.objects import LocalObjects
+from model_store.retention import Retired, retire
 from model_store.sealed import seal, timestamp, unseal
 
 LIVE = "live"
@@ -31,6 +37,7 @@ class ModelStore:
 
     def __init__(self, objects: LocalObjects) -> None:
         self._objects = objects
+        self._newest_seen: dict[str, int] = {}  # where the search for the next number begins
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -47,6 +54,7 @@ class ModelStore:
         *,
         blobs: Mapping[str, bytes],
         document: Mapping[str, Any],
+        memory: Memory = MappingProxyType({}),
         operation: str = "train",
         parent: int | None = None,
         description: str = "",
@@ -54,44 +62,48 @@ class ModelStore:
         fingerprint: str | None = None,
         libraries: Mapping[str, str] | None = None,
         promote: bool = True,
+        expect: int | None = None,
         who: str = "",
         reason: str = "",
         idempotency_key: str | None = None,
     ) -> Manifest:
         """Stores a new version and, with `promote`, moves `live` to it; returns its manifest as it reads back.
 
-        Durable in this order: blobs, manifest (which claims the next number), the model's mark, the move of `live` (the commit).
-        Where the version must follow the one it was made from, publish with `promote=False`, then `move_alias` with `expect`.
-        Raises InvalidDocument, before anything is written, for fields that cannot be stored.
+        Durable in this order: blobs and memory, manifest (which claims the next number), the model's mark, the move of `live`, which
+        is the commit. With `expect`, only while `live` names that version; otherwise the new one is deleted and Conflict raised.
+        `memory` holds bytes, or digests of memory that the model has. Raises InvalidDocument, before anything is written, for fields
+        that cannot be stored, and Forgotten if memory given by its digest is not there any more.
         """
         check_name(model)
-        digests = versions.digests(blobs)
-        created = timestamp()
-
-        def draft(version: int) -> Manifest:
-            return Manifest(
-                model=model,
-                version=version,
-                created=created,
-                operation=operation,
-                parent=parent,
-                description=description,
-                labels=dict(labels or {}),
-                fingerprint=fingerprint,
-                blobs=digests,
-                document=dict(document),
-                libraries=dict(libraries or {}),
-            )
-
+        draft = Manifest(
+            model=model,
+            version=1 + self._newest(model),
+            created=timestamp(),
+            operation=operation,
+            parent=parent,
+            description=description,
+            labels=dict(labels or {}),
+            fingerprint=fingerprint,
+            blobs=digests(blobs),
+            memory=memories.digests(memory),
+            document=dict(document),
+            libraries=dict(libraries or {}),
+        )
+        draft.to_bytes()
+        move = aliases.draft(LIVE, None, who=who, reason=reason, idempotency_key=idempotency_key)
         with self._objects.shared():
-            draft(versions.Numbers.of(self._objects, model).next).to_bytes()
-            move = aliases.draft(LIVE, None, who=who, reason=reason, idempotency_key=idempotency_key)
-            for name, digest in digests.items():
-                versions.put_blob(self._objects, digest, blobs[name])
-            manifest = versions.claim(self._objects, model, draft)
+            for name, digest in draft.blobs.items():
+                put(self._objects, key_of(digest), blobs[name])
+            memories.put(self._objects, model, memory)
+            manifest = versions.claim(self._objects, draft)
+            self._newest_seen[model] = manifest.version
             self._mark(model)
-            if promote:
-                aliases.append(self._objects, model, replace(move, version=manifest.version))
+            try:
+                if promote:
+                    aliases.append(self._objects, model, replace(move, version=manifest.version), expect=expect)
+            except Conflict:
+                versions.bury(self._objects, model, manifest.version)
+                raise
         return manifest
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -114,9 +126,23 @@ class ModelStore:
         self._require_model(model)
         return versions.read(self._objects, model, version)
 
+    def latest(self, model: str) -> int | None:
+        """The version with the largest number; None where all are deleted."""
+        return next(iter(self.newest_versions(model, limit=1)), None)
+
+    def newest_versions(self, model: str, *, limit: int, before: int | None = None) -> list[int]:
+        """The newest `limit` versions, or the newest older than `before`, newest first; the effort does not grow with their number."""
+        self._require_model(model)
+        top = self._newest(model) + 1
+        return list(islice(versions.newest(self._objects, model, before=top if before is None else min(top, before)), limit))
+
     def blob(self, digest: str) -> bytes:
         """The bytes of a blob that a manifest names; they match the digest, or CorruptObject is raised."""
-        return versions.read_blob(self._objects, digest)
+        return require(self._objects, digest)
+
+    def remembered(self, manifest: Manifest, name: str) -> bytes:
+        """One piece of a version's memory; Forgotten if it has none of that name, or keeps it no more."""
+        return memories.read(self._objects, manifest, name)
 
     def resolve(self, model: str, reference: str) -> int:
         """The version that a reference stands for: its decimal number, or an alias; UnknownVersion if it is not (or no more) there."""
@@ -143,6 +169,18 @@ class ModelStore:
     def alias_history(self, model: str, name: str) -> list[AliasRecord]:
         """Every move of the alias, oldest first; none if it never was."""
         return [aliases.read(self._objects, model, name, seq) for seq in range(1, self._last(model, name) + 1)]
+
+    def committed(self, model: str, idempotency_key: str, *, since: str) -> AliasRecord | None:
+        """The move of `live` that was made with this key at or after the time `since` (as records have it); None if there is none."""
+        if not self.has_model(model):
+            return None
+        for seq in range(self._last(model, LIVE), 0, -1):
+            record = aliases.read(self._objects, model, LIVE, seq)
+            if record.idempotency_key == idempotency_key:
+                return record
+            if record.time < since:
+                break
+        return None
 
     def aliases(self, model: str) -> dict[str, int]:
         """The version that each alias of the model names."""
@@ -203,7 +241,13 @@ class ModelStore:
                 aliases.append(self._objects, model, aliases.draft(alias, None, who=who, reason=reason, idempotency_key=None))
             for version in versions.Numbers.of(self._objects, model).present:
                 versions.bury(self._objects, model, version)
+            memories.drop(self._objects, model, keep=set())
             self._objects.delete(_mark_key(model))
+
+    def retire(self, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float = 0.0) -> Retired:
+        """Deletes all but the latest versions, and the memory of all but the latest few; those that an alias names keep both."""
+        self._require_model(model)
+        return retire(self._objects, model, keep_versions=keep_versions, keep_memories=keep_memories, older_than_seconds=older_than_seconds)
 
     def collect(self, older_than_seconds: float = 3600) -> Collected:
         """Removes unreferenced blobs and temporary files of at least that age; safe beside any publish."""
@@ -246,6 +290,12 @@ class ModelStore:
         self._require_model(model)
         if not versions.is_present(self._objects, model, version):
             raise versions.unknown(model, str(version))
+
+    def _newest(self, model: str) -> int:
+        """The largest number the model ever used; quick where this object has seen one of the last."""
+        newest = versions.last(self._objects, model, hint=self._newest_seen.get(model, 0))
+        self._newest_seen[model] = newest
+        return newest
 
     def _last(self, model: str, alias: str, *, hint: int = 0) -> int:
         check_alias(alias)

@@ -1,15 +1,14 @@
-"""Versions and their blobs: `models/<model>/versions/<n>.json`, `<n>.tombstone`, `blobs/sha256/<hex>`.
+"""Versions: `models/<model>/versions/<n>.json` and `<n>.tombstone`.
 
 Invariant: a number is claimed by creating its manifest and is never free again: a tombstone outlives the manifest it deletes.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Self
 
-from model_store import names
-from model_store.errors import AlreadyExists, InvalidName, NotFound, UnknownVersion
+from model_store import counting, names
+from model_store.errors import AlreadyExists, NotFound, UnknownVersion
 from model_store.manifest import Manifest
 from model_store.objects import LocalObjects
 from model_store.sealed import damaged
@@ -38,11 +37,6 @@ class Numbers:
         """The versions that can be read, ascending."""
         return sorted(self.manifests - self.tombstones)
 
-    @property
-    def next(self) -> int:
-        """The first number never used."""
-        return max(self.manifests | self.tombstones, default=0) + 1
-
 
 def manifest_key(model: str, version: int) -> str:
     """The key of a version's manifest; the name is checked by the caller."""
@@ -52,18 +46,6 @@ def manifest_key(model: str, version: int) -> str:
 def tombstone_key(model: str, version: int) -> str:
     """The key whose presence says that the version was deleted."""
     return f"models/{model}/versions/{version}.tombstone"
-
-
-def blob_key(digest: str) -> str:
-    """The key of a blob; InvalidName unless the digest is `sha256:` and 64 hexadecimal digits."""
-    if not names.is_digest(digest):
-        raise InvalidName("not the digest of a blob: use 'sha256:' and 64 hexadecimal digits in lower case")
-    return "blobs/sha256/" + digest.removeprefix("sha256:")
-
-
-def digest_of(key: str) -> str:
-    """The digest of the blob under a key, the inverse of `blob_key`."""
-    return "sha256:" + key.removeprefix("blobs/sha256/")
 
 
 def unknown(model: str, version: str) -> UnknownVersion:
@@ -90,48 +72,37 @@ def read(objects: LocalObjects, model: str, version: int) -> Manifest:
     return manifest
 
 
-def claim(objects: LocalObjects, model: str, draft: Callable[[int], Manifest]) -> Manifest:
-    """Creates `draft(n)` under the first free number n and returns it as it reads back."""
-    number = Numbers.of(objects, model).next
+def last(objects: LocalObjects, model: str, *, hint: int = 0) -> int:
+    """The largest number ever used, 0 if none was; from a `hint` seen before, a few probes however many versions there are."""
+    return counting.last(
+        lambda number: objects.exists(manifest_key(model, number)) or objects.exists(tombstone_key(model, number)), hint=hint
+    )
+
+
+def newest(objects: LocalObjects, model: str, *, before: int) -> Iterator[int]:
+    """The versions that can be read and have a smaller number than `before`, latest first; probed one by one, as they are asked for."""
+    return (number for number in range(before - 1, 0, -1) if is_present(objects, model, number))
+
+
+def claim(objects: LocalObjects, draft: Manifest) -> Manifest:
+    """Creates the draft under its own number or else the first free one after it, and returns it as it reads back."""
+    model, number = draft.model, draft.version
     while True:
         key = manifest_key(model, number)
-        data = draft(number).to_bytes()
+        data = replace(draft, version=number).to_bytes()
         try:
             objects.create(key, data)
         except AlreadyExists:
             number += 1
-        else:
+            continue
+        if not objects.exists(tombstone_key(model, number)):
             return Manifest.from_bytes(data, key)
+        # Where there is no lock, the number may have been used and deleted since `number` was free.
+        objects.delete(key)
+        number += 1
 
 
 def bury(objects: LocalObjects, model: str, version: int) -> None:
     """Deletes a version: first the tombstone, which is the deletion, then the manifest it hides."""
     objects.create(tombstone_key(model, version), b"")
     objects.delete(manifest_key(model, version))
-
-
-def digests(blobs: Mapping[str, bytes]) -> dict[str, str]:
-    """The digest of every blob, under the blob's name."""
-    return {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in blobs.items()}
-
-
-def put_blob(objects: LocalObjects, digest: str, data: bytes) -> None:
-    """Stores a blob under its digest; one that is there already is verified, and mended if it is damaged."""
-    key = blob_key(digest)
-    try:
-        objects.create(key, data)
-    except AlreadyExists:
-        if objects.read(key) != data:
-            objects.replace(key, data)
-
-
-def read_blob(objects: LocalObjects, digest: str) -> bytes:
-    """The bytes of a blob, verified; CorruptObject if they are damaged or missing."""
-    key = blob_key(digest)
-    try:
-        data = objects.read(key)
-    except NotFound:
-        raise damaged(key, "it is missing") from None
-    if hashlib.sha256(data).hexdigest() != digest.removeprefix("sha256:"):
-        raise damaged(key, "its content does not match its digest")
-    return data

@@ -156,7 +156,7 @@ def test_chunks_and_shards_leave_no_trace(client: Client, store: ModelStore) -> 
     """Moments of random chunks in random order, in a version's frame, are the bytes of its blob."""
     rows, random = table(), np.random.default_rng(1)
     as_positional(client, rows, [0, 1, 2, 3])
-    blob = store.blob(store.manifest("default", 1).blobs["moments"])
+    blob = store.remembered(store.manifest("default", 1), "moments")
     for _ in range(50):
         shuffled = rows[random.permutation(len(rows))]
         cuts = np.sort(random.integers(0, len(rows), size=random.integers(1, 8)))
@@ -311,7 +311,7 @@ def test_the_moments_of_a_version_read_back(client: Client, store: ModelStore) -
     """The stored blob gives the version's fingerprint again, and its entries are the sums of the rows to the last bit."""
     rows = table()
     document = as_positional(client, rows, [0, 1, 2, 3]).json
-    moments = Moments.from_bytes(store.blob(store.manifest("default", 1).blobs["moments"]))
+    moments = Moments.from_bytes(store.remembered(store.manifest("default", 1), "moments"))
 
     assert f"sha256:{moments.fingerprint(context_of(document))}" == document["fingerprint"]
     assert (moments.n, moments.resolution.tolist()) == (60, document["schema"]["frame"]["resolution"])
@@ -327,14 +327,14 @@ def test_forgetting_is_retraining(client: Client, store: ModelStore) -> None:
     kept = rows[~gone]
     request = {"model": "kept", "instances": kept[:, :3].tolist(), "targets": kept[:, 3].tolist()}
     retrained = trained(client, request | {"like": "default@1"})
-    moments = Moments.from_bytes(store.blob(store.manifest("default", 1).blobs["moments"]))
+    moments = Moments.from_bytes(store.remembered(store.manifest("default", 1), "moments"))
     moments.remove(rows[gone, :3], rows[gone, 3:])
     reload = Moments.from_bytes(moments.to_bytes())
     manifest = store.manifest("kept", 1)
 
     assert f"sha256:{reload.fingerprint(context_of(whole))}" == retrained["fingerprint"]
     assert retrained["schema"] == whole["schema"]
-    assert store.blob(manifest.blobs["moments"]) == moments.to_bytes()
+    assert store.remembered(manifest, "moments") == moments.to_bytes()
     assert estimates(retrained) == coefficients_of(moments)
     weights = load(store.blob(manifest.blobs["state_dict"]))
     assert [*weights["linear.bias"].tolist(), *weights["linear.weight"][0].tolist()] == coefficients_of(moments)

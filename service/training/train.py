@@ -140,7 +140,8 @@ def publish(store: ModelStore, schema: Schema, moments: Moments, solved: Solved,
         document["history"] = solved.history
     return store.publish(
         options.model,
-        blobs={"state_dict": model.to_bytes(), "moments": moments.to_bytes()},
+        blobs={"state_dict": model.to_bytes()},
+        memory={"moments": moments.to_bytes()},
         document=document,
         operation="train",
         description=options.description,

@@ -5,12 +5,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from model_store import ModelStore
-from model_store.errors import StoreUnavailable
+from model_store import Manifest, ModelStore
+from model_store.errors import Conflict, StoreUnavailable
 from model_store.objects import LocalObjects
 
 Action = Callable[[ModelStore], object]
@@ -88,17 +89,20 @@ def files(root: Path) -> set[str]:
 
 
 def check_collect(root: Path) -> None:
-    """Collect removes exactly the temporary files, the blobs that no manifest names and the manifests with a tombstone."""
+    """Collect removes exactly the temporary files, the blobs and memory that no manifest names, and the manifests with a tombstone."""
     before = files(root)
     buried = {key for key in before if key.endswith(".json") and key.replace(".json", ".tombstone") in before}
     manifests = [root / key for key in before - buried if "/versions/" in key and key.endswith(".json")]
-    used = {digest.removeprefix("sha256:") for path in manifests for digest in json.loads(path.read_bytes())["body"]["blobs"].values()}
+    bodies = [json.loads(path.read_bytes())["body"] for path in manifests]
+    used = {digest.removeprefix("sha256:") for body in bodies for part in ("blobs", "memory") for digest in body[part].values()}
     unused = {key for key in before if key.startswith("blobs/") and key.rsplit("/", 1)[1] not in used}
+    forgotten = {key for key in before if key.startswith("memory/") and key.rsplit("/", 1)[1] not in used}
     temporary = {key for key in before if key.startswith("tmp/")}
     store = ModelStore.open(root)
     collected = store.collect(0)
-    assert (collected.blobs, collected.manifests, collected.temporary_files) == (len(unused), len(buried), len(temporary))
-    assert before - files(root) == unused | buried | temporary
+    assert (collected.blobs, collected.memories) == (len(unused), len(forgotten))
+    assert (collected.manifests, collected.temporary_files) == (len(buried), len(temporary))
+    assert before - files(root) == unused | forgotten | buried | temporary
     check_readable(store)
 
 
@@ -108,14 +112,22 @@ def check_readable(store: ModelStore) -> None:
         for version in store.versions(model):
             for digest in store.manifest(model, version).blobs.values():
                 assert "sha256:" + hashlib.sha256(store.blob(digest)).hexdigest() == digest
+            if version in store.aliases(model).values():
+                remember(store, store.manifest(model, version))
         for alias, version in store.aliases(model).items():
             assert version in store.versions(model)
             assert [move.seq for move in store.alias_history(model, alias)][-1] == store.alias(model, alias).seq
 
 
+def remember(store: ModelStore, manifest: Manifest) -> None:
+    """All of a version's memory is there and whole."""
+    for name, digest in manifest.memory.items():
+        assert "sha256:" + hashlib.sha256(store.remembered(manifest, name)).hexdigest() == digest
+
+
 def publish(number: int) -> Action:
-    content = {"state_dict": b"weights %d" % number, "moments": b"moments"}
-    return lambda store: store.publish("m", blobs=content, document={"number": number})
+    content, memory = {"state_dict": b"weights %d" % number}, {"moments": b"moments %d" % number, "ledger": b"rows"}
+    return lambda store: store.publish("m", blobs=content, memory=memory, document={"number": number})
 
 
 def live(store: ModelStore) -> int | None:
@@ -193,6 +205,47 @@ def test_the_deletion_of_a_model_may_die_anywhere_and_be_repeated(tmp_path: Path
         "models/m/versions/1.tombstone",
         "models/m/versions/2.tombstone",
     }
+
+
+def test_retirement_may_die_anywhere_and_be_repeated(tmp_path: Path) -> None:
+    """After every death the live version is whole with its memory, and repeating leaves exactly what should be left."""
+
+    def prepare(store: ModelStore) -> None:
+        for number in (1, 2, 3):
+            publish(number)(store)
+
+    def retire(store: ModelStore) -> None:
+        store.retire("m", keep_versions=2, keep_memories=1)
+
+    def check(store: ModelStore) -> None:
+        check_readable(store)
+        retire(store)
+        assert (store.versions("m"), live(store)) == ([2, 3], 3)
+        check_readable(store)
+
+    after_every_death(tmp_path, prepare, retire, check)
+    last = max(tmp_path.iterdir(), key=lambda folder: int(folder.name))
+    assert {(last / key).read_bytes() for key in files(last) if key.startswith("memory/")} == {b"moments 3", b"rows"}
+
+
+def test_a_lost_race_may_die_anywhere(tmp_path: Path) -> None:
+    """After every death of a writer that lost, `live` is the winner's, and the loser's version is whole or gone."""
+
+    def prepare(store: ModelStore) -> None:
+        publish(1)(store)
+        publish(2)(store)
+
+    def lose(store: ModelStore) -> None:
+        with suppress(Conflict):
+            store.publish("m", blobs={"state_dict": b"lost"}, memory={"moments": b"lost"}, document={}, parent=1, expect=1)
+
+    def check(store: ModelStore) -> None:
+        check_readable(store)
+        assert live(store) == 2
+        assert store.versions("m") in ([1, 2], [1, 2, 3])
+        assert store.publish("m", blobs={}, document={}, parent=2, expect=2).version in (3, 4)
+
+    after_every_death(tmp_path, prepare, lose, check)
 
 
 def test_a_job_record_may_die_anywhere(tmp_path: Path) -> None:

@@ -18,8 +18,11 @@ def audit(store: ModelStore) -> None:
     """Reads everything there is."""
     for model in store.models():
         for version in store.versions(model):
-            for digest in store.manifest(model, version).blobs.values():
+            manifest = store.manifest(model, version)
+            for digest in manifest.blobs.values():
                 store.blob(digest)
+            for name in manifest.memory:
+                store.remembered(manifest, name)
         for alias in store.aliases(model):
             store.alias_history(model, alias)
     for job in store.jobs():
@@ -37,7 +40,13 @@ def sealed(body: object, number: object = 1) -> bytes:
 @pytest.fixture
 def filled(store: ModelStore) -> ModelStore:
     """Two models, three versions, moved aliases, a job."""
-    store.publish("m", blobs={"state_dict": b"weights", "moments": b"moments"}, document={"r2": 0.5, "names": ["é"]}, who="ann")
+    store.publish(
+        "m",
+        blobs={"state_dict": b"weights", "moments": b"moments"},
+        memory={"ledger": b"rows"},
+        document={"r2": 0.5, "names": ["é"]},
+        who="ann",
+    )
     store.publish("m", blobs={"state_dict": b"other"}, document={}, operation="learn", parent=1, labels={"a": "b"})
     store.move_alias("m", "stable", 1, reason="sound")
     store.publish("n", blobs={"state_dict": b"weights"}, document={})
@@ -111,10 +120,12 @@ def test_what_is_not_a_record_is_damage_not_a_traceback(filled: ModelStore, root
 
 def test_a_record_of_a_newer_release_asks_for_an_upgrade(filled: ModelStore, root: Path) -> None:
     """A whole record of an unknown format is not called damaged."""
-    (root / "models/m/versions/1.json").write_bytes(sealed({"new": "fields"}, 2))
+    (root / "models/m/versions/1.json").write_bytes(sealed({"new": "fields"}, 3))
     with pytest.raises(UnsupportedFormat) as caught:
         filled.manifest("m", 1)
-    assert str(caught.value) == ("models/m/versions/1.json has a format that this release does not read (it reads 1): upgrade the service")
+    assert str(caught.value) == (
+        "models/m/versions/1.json has a format that this release does not read (it reads 1 to 2): upgrade the service"
+    )
 
 
 @pytest.mark.parametrize(

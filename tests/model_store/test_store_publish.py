@@ -50,9 +50,10 @@ def test_a_version_reads_back_as_it_was_published(store: ModelStore) -> None:
             "state_dict": "sha256:" + hashlib.sha256(b"weights").hexdigest(),
             "moments": "sha256:" + hashlib.sha256(b"").hexdigest(),
         },
+        memory={},
         document={"fit": {"n": 3, "r2": 0.1}, "names": ["é", None, True]},
         libraries={"torch": "2"},
-        format=1,
+        format=2,
     )
     assert TIME.fullmatch(second.created)
     assert (store.manifest("m", 1), store.manifest("m", 2)) == (first, second)
@@ -63,12 +64,13 @@ def test_a_version_reads_back_as_it_was_published(store: ModelStore) -> None:
 
 def test_the_files_are_those_of_the_plan(store: ModelStore, root: Path) -> None:
     """The layout on disk is the documented one, with blobs named by what `sha256` of their content says."""
-    store.publish("m", blobs={"state_dict": b"weights"}, document={})
+    store.publish("m", blobs={"state_dict": b"weights"}, memory={"moments": b"sums"}, document={})
     store.put_job("j1", {})
     assert files(root) == {
         "lock",
         "jobs/j1.json",
         "blobs/sha256/" + hashlib.sha256(b"weights").hexdigest(),
+        "memory/m/" + hashlib.sha256(b"sums").hexdigest(),
         "models/m/present",
         "models/m/versions/1.json",
         "models/m/aliases/live/1.json",
@@ -84,7 +86,7 @@ def test_a_manifest_file_is_sealed_canonical_json(store: ModelStore, root: Path)
     plain = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     assert digest == "sha256:" + hashlib.sha256(plain).hexdigest()
     assert data == json.dumps({**content, "digest": digest}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert content["format"] == 1
+    assert content["format"] == 2
 
 
 def test_models_and_versions_are_listed(store: ModelStore) -> None:
@@ -151,14 +153,14 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_written(
     arguments = {"blobs": {"state_dict": b"x"}, "document": {}, field: value}
     with pytest.raises(InvalidDocument, match=re.escape(text)):
         store.publish("m", **arguments)  # type: ignore[arg-type]  # wrong types are the point
-    assert files(root) == {"lock"}
+    assert files(root) == set()
 
 
 def test_a_blob_name_is_a_name(store: ModelStore, root: Path) -> None:
     """A blob cannot be called what a file could not."""
     with pytest.raises(InvalidName, match=r"not a blob name"):
         store.publish("m", blobs={"../x": b""}, document={})
-    assert files(root) == {"lock"}
+    assert files(root) == set()
 
 
 def test_what_is_not_there_is_unknown(store: ModelStore) -> None:

@@ -73,10 +73,10 @@ def test_collect_removes_only_what_nothing_refers_to(store: ModelStore, root: Pa
     store.publish("m", blobs={"a": b"alone", "b": b"shared"}, document={})
     store.publish("m", blobs={"a": b"kept"}, document={})
     store.publish("n", blobs={"b": b"shared"}, document={}, promote=False)
-    assert store.collect(0) == Collected(blobs=0, manifests=0, temporary_files=0)
+    assert store.collect(0) == Collected(blobs=0, memories=0, manifests=0, temporary_files=0)
     store.delete_version("m", 1)
-    assert store.collect() == Collected(blobs=0, manifests=0, temporary_files=0)
-    assert store.collect(0) == Collected(blobs=1, manifests=0, temporary_files=0)
+    assert store.collect() == Collected(blobs=0, memories=0, manifests=0, temporary_files=0)
+    assert store.collect(0) == Collected(blobs=1, memories=0, manifests=0, temporary_files=0)
     assert blobs(root) == {b"shared", b"kept"}
 
 
@@ -86,7 +86,7 @@ def test_collect_leaves_young_temporary_files(store: ModelStore, root: Path) -> 
         path = root / "tmp" / name
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
-    assert store.collect() == Collected(blobs=0, manifests=0, temporary_files=1)
+    assert store.collect() == Collected(blobs=0, memories=0, manifests=0, temporary_files=1)
     assert [path.name for path in (root / "tmp").iterdir()] == ["young"]
 
 
@@ -101,7 +101,7 @@ def test_collect_stops_before_a_manifest_it_cannot_read(store: ModelStore, root:
         store.collect(0)
     assert blobs(root) == {b"one", b"two", b"three"}
     store.delete_version("m", 2)
-    assert store.collect(0) == Collected(blobs=2, manifests=0, temporary_files=0)
+    assert store.collect(0) == Collected(blobs=2, memories=0, manifests=0, temporary_files=0)
     assert blobs(root) == {b"three"}
 
 
@@ -111,7 +111,7 @@ def test_collect_ignores_files_that_are_not_the_stores(store: ModelStore, root: 
     strays = [root / "models/m/versions" / name for name in ("notes.txt", "02.json", "5.json.bak")]
     for stray in strays:
         stray.touch()
-    assert store.collect(0) == Collected(blobs=0, manifests=0, temporary_files=0)
+    assert store.collect(0) == Collected(blobs=0, memories=0, manifests=0, temporary_files=0)
     assert store.versions("m") == [1]
     assert all(stray.exists() for stray in strays)
 
@@ -138,5 +138,5 @@ def test_collect_waits_for_a_publish_and_a_publish_for_it(root: Path) -> None:
     manifest = ModelStore(objects).publish("m", blobs={"a": b"x"}, document={})
     assert objects.refused == 1
     store = ModelStore.open(root)
-    assert store.collect(0) == Collected(blobs=0, manifests=0, temporary_files=0)
+    assert store.collect(0) == Collected(blobs=0, memories=0, manifests=0, temporary_files=0)
     assert store.blob(manifest.blobs["a"]) == b"x"
