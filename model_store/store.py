@@ -170,6 +170,12 @@ class ModelStore:
         """Every move of the alias, oldest first; none if it never was."""
         return [aliases.read(self._objects, model, name, seq) for seq in range(1, self._last(model, name) + 1)]
 
+    def alias_moves(self, model: str, name: str, *, limit: int, before: int | None = None) -> list[AliasRecord]:
+        """The latest `limit` moves of the alias, or the latest before the move `before`, newest first."""
+        last = self._last(model, name)
+        top = last if before is None else min(last, before - 1)
+        return [aliases.read(self._objects, model, name, seq) for seq in range(top, max(top - limit, 0), -1)]
+
     def committed(self, model: str, idempotency_key: str, *, since: str) -> AliasRecord | None:
         """The move of `live` that was made with this key at or after the time `since` (as records have it); None if there is none."""
         if not self.has_model(model):
@@ -204,6 +210,15 @@ class ModelStore:
             self._require_version(model, version)
             move = aliases.draft(alias, version, who=who, reason=reason, idempotency_key=idempotency_key)
             return aliases.append(self._objects, model, move, expect=expect)
+
+    def delete_alias(self, model: str, alias: str, *, who: str = "", reason: str = "") -> AliasRecord:
+        """Takes the alias away by a record that names no version; its log stays. Conflict for `live`, without which nothing is served."""
+        if alias == LIVE:
+            raise Conflict(f"alias {LIVE} of model {model} cannot be deleted: move it to another version, or delete the model")
+        with self._objects.shared():
+            self.alias(model, alias)
+            gone = aliases.draft(alias, None, who=who, reason=reason, idempotency_key=None)
+            return aliases.append(self._objects, model, gone)
 
     def rollback(self, model: str, *, who: str = "", reason: str = "rollback", idempotency_key: str | None = None) -> AliasRecord:
         """Moves `live` to the version it named before, skipping deleted ones; Conflict if there is none.

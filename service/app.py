@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from model_store.store import ModelStore
 from service import logs
 from service.api import openapi
+from service.api.aliases import alias_doors
 from service.api.flask_answers import install, to_response
 from service.api.gate import Gate
 from service.api.guard import Guard
@@ -21,6 +22,7 @@ from service.api.operations import operations_doors
 from service.api.predict import PredictDoor
 from service.api.submitting import Submitter
 from service.api.train import train_doors
+from service.api.versions import version_doors
 from service.config import Config
 from service.regression.model import choose_device
 from service.serving.registry import Registry
@@ -49,6 +51,8 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(train_doors(submitter))
     flask.register_blueprint(job_doors(jobs))
     flask.register_blueprint(model_doors(store, registry))
+    flask.register_blueprint(version_doors(store))
+    flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
     flask.register_blueprint(operations_doors(store, registry, openapi.description(), draining=draining, writable=writable))
 
     @flask.post("/predict")

@@ -11,6 +11,7 @@ PlumblineError
 ├── Forbidden             a wrong token, or a foreign Origin or Host
 ├── UnknownJob            no such job
 ├── Contradiction         the operation contradicts the model's state
+├── PreconditionFailed    the state is not the one that `If-Match` or `expect` names
 ├── QueueFull             too many trainings wait
 └── NotReady              the service cannot serve this now
 """
@@ -66,6 +67,10 @@ class UnknownJob(PlumblineError):
 
 class Contradiction(PlumblineError):
     """The operation contradicts the state of the model."""
+
+
+class PreconditionFailed(PlumblineError):
+    """The state is not the one that the caller expects; nothing was changed."""
 
 
 class QueueFull(PlumblineError):

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from gunicorn.glogging import Logger
 
+AUDIT = "plumbline.audit"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -62,5 +63,6 @@ def settings(level: str) -> dict[str, Any]:
         "formatters": {"json": {"()": JsonFormatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stderr}},
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {name: {"level": level, "handlers": ["stderr"], "propagate": False} for name in ("plumbline", "gunicorn.error")},
+        "loggers": {name: {"level": level, "handlers": ["stderr"], "propagate": False} for name in ("plumbline", "gunicorn.error")}
+        | {AUDIT: {"level": "INFO"}},  # who changed what is never left out
     }

@@ -20,7 +20,7 @@ from tests.support import ROOT, Service
 
 README = (ROOT / "README.md").read_text("utf-8")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-VOLATILE = ("created", "started", "finished", "id", "request_id", "state_dict")
+VOLATILE = ("created", "time", "started", "finished", "id", "request_id", "state_dict")
 
 
 def transcript() -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Contradiction: 409,
     store_errors.AlreadyExists: 409,
     store_errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.Invalid: 422,

@@ -1,4 +1,4 @@
-"""The gate: what every request passes, whatever answers it. Request id, guard, body limit, metrics and the log line are here.
+"""The gate: what every request passes, whatever answers it. Request id, guard, body limit, metrics and the log lines are here.
 
 Behind it stand the hot doors, reached without a framework because Flask's dispatch is a third of a one-row prediction,
 and Flask for everything else. Both raise the same errors and both are wrapped by the same gate.
@@ -16,9 +16,9 @@ from gunicorn.http.errors import ParseException
 
 from service import metrics
 from service.api.answers import Answer, problem_of
-from service.api.guard import Guard
+from service.api.guard import Guard, is_read
 from service.errors import TooLarge, Unreadable, UnsupportedMedia
-from service.logs import request_line
+from service.logs import AUDIT, request_line
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 HotDoor = Callable[[bytes, "WSGIEnvironment"], Answer]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
+WRITTEN = "plumbline.written"  # what a write concerns (model, version, alias), told by the doors for the audit line
 UNKNOWN = "unknown"
 QUICK = frozenset({"/livez"})
 PART = 1 << 20
+MADE = (201, 202)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
 log = logging.getLogger("plumbline.request")
+audit = logging.getLogger(AUDIT)
 
 
 class Gate:
@@ -56,10 +59,13 @@ class Gate:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         environ[ID] = request_id = _request_id(environ)
         status = 500
+        environ[WRITTEN] = {}
 
         def begin(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal status
             status = int(line[:3])
+            if status in MADE:
+                environ[WRITTEN].update((name.lower(), value) for name, value in headers if name == "Location")
             return start_response(line, [*headers, ("X-Request-Id", request_id)], exc_info)
 
         try:
@@ -67,6 +73,8 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             body = respond(problem_of(error), method, begin)
         self._count(method, environ.get(ROUTE, UNKNOWN), status, started, request_id)
+        if WHO in environ and not is_read(method, path):
+            _leave_audit_line(environ, status)
         return body
 
     def _pass(self, method: str, path: str, environ: "WSGIEnvironment", begin: "StartResponse") -> Iterable[bytes]:
@@ -94,6 +102,13 @@ class Gate:
         counted[1].observe(seconds)
         if log.isEnabledFor(logging.INFO):
             request_line(request_id=request_id, method=key[0], route=route, status=status, ms=round(seconds * 1e3, 3))
+
+
+def _leave_audit_line(environ: "WSGIEnvironment", status: int) -> None:
+    """Log who wrote what, and how it ended; refusals of the guard are counted elsewhere."""
+    method, route = environ["REQUEST_METHOD"], environ.get(ROUTE, UNKNOWN)
+    told = {"request_id": environ[ID], "who": environ[WHO], "method": method if method in METHODS else "other", "route": route}
+    audit.info("write", extra=told | {"status": status} | environ[WRITTEN])
 
 
 def check_body(environ: "WSGIEnvironment", max_body_bytes: int) -> None:

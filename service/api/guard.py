@@ -32,7 +32,7 @@ class Guard:
             Unauthorized: a token is needed and none was sent.
             Forbidden: the token, Host or Origin is not one that may do this.
         """
-        reading = method in READING_METHODS or path in READING_POSTS
+        reading = is_read(method, path)
         if not self._write:
             _check_local(host, origin)
         accepted = self._read + self._write if reading and self._read else [] if reading else self._write
@@ -47,6 +47,11 @@ class Guard:
             metrics.REJECTED.labels("wrong token").inc()
             raise Forbidden("this token may not do this")
         return "token " + hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
+def is_read(method: str, path: str) -> bool:
+    """Whether a request changes nothing."""
+    return method in READING_METHODS or path in READING_POSTS
 
 
 def _check_local(host: str, origin: str | None) -> None:

@@ -1,51 +1,45 @@
-"""Models and versions as resources, to look at."""
+"""Models as resources: listed, looked at as they are served, deleted."""
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from model_store.errors import StoreError
 from model_store.store import ModelStore
-from service.api.answers import json_answer
+from service.api.answers import Answer, json_answer
 from service.api.flask_answers import query, to_response
+from service.api.gate import WHO
 from service.api.schemas import PageSchema
 from service.errors import Invalid, NotReady
 from service.serving.registry import LIVE, Loaded, Registry
-from service.training.document import version_document
+from service.training.document import model_document
 
 
 def model_doors(store: ModelStore, registry: Registry) -> Blueprint:
-    """Doors for reading what the store holds."""
+    """Doors to the models of the store, as this worker's registry serves them."""
     doors = Blueprint("models", __name__)
 
     @doors.get("/models")
     def models() -> Response:
         page = query(PageSchema())
         names, after = page_of(store.models(), page)
-        return to_response(json_answer({"models": [summary_of(store, name) for name in names], "after": after}))
+        return to_response(json_answer({"models": [model_document(store, name) for name in names], "after": after}))
 
     @doors.get("/models/<model>")
     def model(model: str) -> Response:
-        serving = None
-        summary = summary_of(store, model)
-        if LIVE in summary["aliases"]:
-            serving = _served(registry, model)
-        document = summary | {
+        document = model_document(store, model)
+        serving = _served(registry, model) if LIVE in document["aliases"] else None
+        document |= {
             "serving": serving.version if serving else None,
             "device": str(registry.device),
-            "schema": serving.schema.to_dict() if serving else None,
+            "schema": _schema(store, serving) if serving else None,
         }
         return to_response(json_answer(document))
 
-    @doors.get("/models/<model>/versions")
-    def versions(model: str) -> Response:
-        page = query(PageSchema())
-        numbers, after = page_of([str(number) for number in store.versions(model)], page)
-        return to_response(json_answer({"model": model, "versions": numbers, "after": after}))
-
-    @doors.get("/models/<model>/versions/<version>")
-    def version(model: str, version: str) -> Response:
-        number = store.resolve(model, version)
-        return to_response(json_answer(version_document(store, store.manifest(model, number))))
+    @doors.delete("/models/<model>")
+    def delete(model: str) -> Response:
+        store.delete_model(model, who=request.environ[WHO], reason="the model was deleted")
+        return to_response(Answer(204, b""))
 
     return doors
 
@@ -58,14 +52,13 @@ def _served(registry: Registry, model: str) -> Loaded | None:
         return None
 
 
-def summary_of(store: ModelStore, model: str) -> dict[str, Any]:
-    """A model's aliases and latest version."""
-    numbers = store.versions(model)
-    return {
-        "model": model,
-        "aliases": {alias: str(number) for alias, number in store.aliases(model).items()},
-        "latest": str(numbers[-1]) if numbers else None,
-    }
+def _schema(store: ModelStore, serving: Loaded) -> dict[str, Any]:
+    """The schema of a version that serves as its document shows it; what serves may be gone from the store, and serves on."""
+    try:
+        described: dict[str, Any] = store.manifest(serving.model, int(serving.version)).document["schema"]
+    except StoreError:
+        return serving.schema.to_dict()
+    return described
 
 
 def page_of(names: list[str], page: dict[str, Any]) -> tuple[list[str], str | None]:

@@ -10,22 +10,25 @@ import marshmallow as ma
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from service.api import schemas
+from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
 from service.training.options import TrainDocumentSchema
 
 TEXTS = {
     200: "Answered.",
     201: "Published; `Location` names the version.",
+    204: "Done.",
     202: "Accepted; `Location` names the job.",
     302: "To the documentation, for a client that accepts HTML.",
+    304: "The client has it already.",
     400: "The body cannot be read.",
     401: "A token is needed.",
     403: "The token, Host or Origin is not accepted.",
     404: "No such model, version, alias or job.",
     413: "Over a size limit, which the detail names.",
     415: "A media type that is not read here.",
-    409: "The data contradict what can be trained, or the model has another schema; the detail says what to do.",
+    409: "The operation contradicts the data or the model's state; the detail says what to do.",
+    412: "The alias names another version than `If-Match` or `expect`.",
     422: "Readable but not valid; `errors` names each field.",
     429: "Too many trainings wait.",
     503: "Not ready.",
@@ -37,12 +40,12 @@ BODY = (400, 413, 415, 422)
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path: its answer's schema, the statuses it may answer, its body and its parameters."""
+    """One method of one path: its answer's schema (or content by media type), the statuses it may answer, its body and its parameters."""
 
     method: str
     path: str
     summary: str
-    success: type[ma.Schema] | str
+    success: type[ma.Schema] | dict[str, Any] | None
     statuses: tuple[int, ...]
     body: dict[str, Any] | None = None
     parameters: tuple[dict[str, Any], ...] = field(default=())
@@ -65,6 +68,10 @@ def _about(name: str) -> str:
 LOOK = (200, *READ, 404, 422, 503)
 JOB = _path("job_id", "job id")
 MODEL = _path("model", "model name")
+VERSION = _path("version", "number or alias")
+ALIAS = _path("alias", "alias")
+IF_MATCH = {"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": '`"3"`: as `expect`'}
+IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": "the ETag of an earlier answer"}
 PAGE = (
     _query("limit", "integer", "most entries of a page", minimum=1, maximum=1000),
     _query("after", "string", "the `after` of the page before"),
@@ -96,6 +103,14 @@ TRAIN_BODY = {
     "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
 }
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
+MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
+ROLLBACK_BODY = {JSON: {"schema": version_schemas.ReasonSchema, "example": {"reason": "too high in the north"}}}
+STATE_DICT = {
+    JSON: {"schema": version_schemas.StateDictSchema},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+}
+FORMAT = _query("format", "string", "as stored, or for `torch.load`", enum=["safetensors", "pt", "json"], default="safetensors")
+ENDS = tuple(_query(name, "string", "number or alias") | {"required": True} for name in ("from", "to"))
 OPERATIONS = (
     Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
               (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER)),
@@ -104,11 +119,28 @@ OPERATIONS = (
     Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),
     Operation("get", "/models/{model}", "One model as it is served.", schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
     Operation("get", "/models/{model}/versions", "Versions of a model.", schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),
-    Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", schemas.VersionSchema, LOOK,
-              parameters=(MODEL, _path("version", "number or alias"))),
+    Operation("delete", "/models/{model}", "Delete a model and all its versions.", None, (204, *READ, 404, 422, 503, 507),
+              parameters=(MODEL,)),
+    Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", schemas.VersionSchema,
+              (*LOOK, 304), parameters=(MODEL, VERSION, IF_NONE_MATCH)),
+    Operation("delete", "/models/{model}/versions/{version}", "Delete a version that no alias names.", None,
+              (204, *READ, 404, 409, 422, 503), parameters=(MODEL, VERSION)),
+    Operation("get", "/models/{model}/versions/{version}/state_dict", "The weights as a file.", STATE_DICT, (*LOOK, 304),
+              parameters=(MODEL, VERSION, FORMAT, IF_NONE_MATCH)),
+    Operation("get", "/models/{model}/diff", "Two versions side by side.", version_schemas.ComparisonSchema, LOOK,
+              parameters=(MODEL, *ENDS)),
+    Operation("get", "/models/{model}/aliases", "Aliases of a model.", version_schemas.AliasListSchema, LOOK, parameters=(MODEL, *PAGE)),
+    Operation("get", "/models/{model}/aliases/{alias}", "An alias and its history.", version_schemas.AliasHistorySchema, LOOK,
+              parameters=(MODEL, ALIAS, *PAGE)),
+    Operation("put", "/models/{model}/aliases/{alias}", "Move an alias, or make it.", version_schemas.AliasSchema,
+              (200, *READ, 404, 412, *BODY, 503, 507), body=MOVE_BODY, parameters=(MODEL, ALIAS, IF_MATCH)),
+    Operation("delete", "/models/{model}/aliases/{alias}", "Delete an alias other than live.", None,
+              (204, *READ, 404, 409, 422, 503, 507), parameters=(MODEL, ALIAS)),
+    Operation("post", "/models/{model}/rollback", "Move live to the version it named before.", version_schemas.AliasSchema,
+              (200, *READ, 404, 409, *BODY, 503, 507), body=ROLLBACK_BODY, parameters=(MODEL,)),
     Operation("get", "/livez", "Whether the process is up.", schemas.ReadySchema, (200,), public=True),
     Operation("get", "/readyz", "Whether predictions can be answered.", schemas.ReadySchema, (200, 503), public=True),
-    Operation("get", "/metrics", "Metrics for Prometheus.", "text/plain", (200,), public=True),
+    Operation("get", "/metrics", "Metrics for Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (200,), public=True),
 )  # fmt: skip
 
 
@@ -140,7 +172,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.public else [{}, {"token": []}],
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": operation.body}
+        described["requestBody"] = {"required": operation.body is not ROLLBACK_BODY, "content": operation.body}
     return described
 
 
@@ -149,8 +181,10 @@ def _response(operation: Operation, status: int) -> dict[str, Any]:
         content: dict[str, Any] = {JSON: {"schema": schemas.JobSchema}}
     elif status >= 400 and operation.path != "/readyz":
         content = {PROBLEM: {"schema": schemas.ProblemSchema}}
-    elif isinstance(operation.success, str):
-        content = {operation.success: {"schema": {"type": "string"}}}
+    elif status in (204, 304) or operation.success is None:
+        content = {}
+    elif isinstance(operation.success, dict):
+        content = operation.success
     else:
         content = {JSON: {"schema": operation.success}}
     return {"description": TEXTS[status], "content": content}

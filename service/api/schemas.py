@@ -5,12 +5,14 @@ from marshmallow import fields, validate
 
 from service.validation import is_name
 
+is_version = validate.Regexp(r"^[1-9][0-9]{0,15}\Z", error="must be a version number such as 3")
+
 
 class PredictSchema(ma.Schema):
     """The JSON body of `POST /predict`, its data aside: `instances` (rows) or `columns` (whole columns by name)."""
 
     model = fields.String(load_default="default", validate=is_name)
-    version = fields.String(load_default=None, validate=validate.Regexp(r"^[1-9][0-9]{0,15}\Z", error="must be a version number such as 3"))
+    version = fields.String(load_default=None, validate=is_version)
     alias = fields.String(load_default=None, validate=is_name)
 
     @ma.validates_schema
@@ -126,6 +128,7 @@ class ModelSchema(ma.Schema):
     model = fields.String(required=True)
     aliases = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     latest = fields.String(required=True, allow_none=True)
+    damaged = fields.String(metadata={"description": "what of the model cannot be read; only there if something is"})
 
 
 class ModelMetadataSchema(ModelSchema):

@@ -76,9 +76,11 @@ def test_a_model_tells_what_is_served(client: Client, store: ModelStore) -> None
                 "unseen": "error",
                 "polynomials": {},
                 "categories": {},
+                "resolution": [-256, -256, -256],
             },
         },
     }
+    assert client.get("/models/m").json["schema"] == client.get("/models/m/versions/live").json["schema"]
 
 
 def test_a_model_without_a_live_version_is_listed(client: Client) -> None:
@@ -107,6 +109,35 @@ def test_a_deleted_model_is_404_everywhere(client: Client, store: ModelStore, li
     assert client.post("/predict", json=body).status_code == 404
     assert [client.get(f"/models/line{rest}").status_code for rest in ("", "/versions", "/versions/1")] == [404] * 3
     assert client.get("/models").json == {"models": [], "after": None}
+
+
+def test_a_damaged_model_hides_no_other(client: Client, config: Any) -> None:
+    """A model whose alias cannot be read is listed with what is known of it and what is wrong, and the others as ever."""
+    train(client, "broken")
+    train(client, "whole")
+    (config.store / "models/broken/aliases/live/1.json").write_bytes(b"damaged")
+    answer = client.get("/models")
+    broken, whole = answer.json["models"]
+
+    assert answer.status_code == 200
+    assert (broken["model"], broken["aliases"], broken["latest"]) == ("broken", {}, "1")
+    assert "models/broken/aliases/live/1.json is damaged" in broken["damaged"]
+    assert whole == {"model": "whole", "aliases": {"live": "1"}, "latest": "1"}
+
+
+def test_deleting_a_model_deletes_it_everywhere(client: Client, make_client: MakeClient) -> None:
+    """After DELETE no door of any worker knows the model, others stay, and its numbers are never used again."""
+    other = make_client()
+    train(client, "m")
+    train(client, "n")
+    assert other.post("/predict", json={"model": "m", "instances": [[1]]}).status_code == 200
+    answer = client.delete("/models/m")
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert other.post("/predict", json={"model": "m", "instances": [[1]]}).status_code == 404
+    assert [entry["model"] for entry in other.get("/models").json["models"]] == ["n"]
+    assert client.delete("/models/m").status_code == 404
+    assert client.post("/train", json=LINE | {"model": "m"}).json["version"] == "2"
 
 
 # -- operations --------------------------------------------------------------------------------------------------------
