@@ -1,7 +1,8 @@
 """Least squares from moments alone, exact to the last digit that the data determine.
 
 Invariant: coefficients come from elementwise double-double arithmetic in a fixed order, are refined against the exact normal equations,
-and are rounded once; BLAS may speed the way there but leaves no trace in them.
+and are rounded once; BLAS may speed the way there but leaves no trace in them. Standard errors have 13 digits or more; beyond 15 columns
+their last bits may depend on the BLAS.
 """
 
 from dataclasses import dataclass, replace
@@ -15,10 +16,12 @@ from service.regression.double_double import DoubleDouble, add, divide, exact, m
 from service.regression.limbs import Integers
 from service.regression.moments import Moments
 from service.regression.normal_equations import Equations, ExactEquations, equations
+from service.regression.preconditioned import inverse_factor
 from service.regression.products import Array
 
-_ELEMENTWISE = 300  # columns up to which the factor itself is computed in double-double (half a second)
-_CONTRACTION = 2.0**-8  # of the error by one step with a float64 factor; if it would be less, the factor must be double-double
+_ELEMENTWISE = 15  # columns up to which the factor itself is computed in double-double: some milliseconds
+_WIDE = 300  # columns beyond which a more accurate factor costs half a second and more
+_ACCURATE = 16.0  # condition up to which errors from the plain float64 factor have 13 digits
 _CONVERGED = 2.0**-100  # of a coefficient
 _NEGLIGIBLE = 2.0**-130  # of the largest scaled coefficient: a zero that arithmetic did not quite reach
 _STEPS = 40
@@ -110,19 +113,27 @@ def _by_elements(system: Equations) -> tuple[Integers, DoubleDouble, float]:
     R, independent = triangular.cholesky(system.gram)
     kept = np.flatnonzero(independent)
     R = R.at(np.ix_(kept, kept))
-    return kept, triangular.inverse(R), _condition(R.hi)
+    inverse = triangular.inverse(R)
+    return kept, inverse, _condition(inverse.hi, np.sqrt(system.gram.hi.diagonal()[kept]))
 
 
 def _by_blas(system: Equations) -> tuple[Integers, DoubleDouble, float] | None:
-    """The same in float64, all columns being independent; None where that is not sure, or not enough to refine with."""
-    upper, failed = lapack.dpotrf(system.gram.hi, lower=0, clean=1)
-    if failed:
+    """The same in float64, all columns being independent; None where that is not sure, or errors would have fewer than 13 digits."""
+    P = len(system.exponents)
+    if P > _WIDE:
+        upper, failed = lapack.dpotrf(system.gram.hi, lower=0, clean=1)
+        if failed:
+            return None
+        inverse, _ = lapack.dtrtri(upper, lower=0)
+        condition = _extreme_condition(upper, inverse)
+        if condition <= _ACCURATE:
+            return np.arange(P), exact(inverse), condition
+    better = inverse_factor(system.gram)
+    if better is None:
         return None
-    inverse, _ = lapack.dtrtri(upper, lower=0)
-    condition = _extreme_condition(upper, inverse)
-    if len(upper) * condition**2 * 2.0**-53 > _CONTRACTION:
-        return None
-    return np.arange(len(upper)), exact(inverse), condition
+    if P <= _WIDE:
+        condition = _condition(better, np.sqrt(system.gram.hi.diagonal()))
+    return np.arange(P), exact(better), condition
 
 
 def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, shape: tuple[int, int]) -> DoubleDouble:
@@ -145,11 +156,11 @@ def _refined(exactly: ExactEquations, kept: Integers, inverse: DoubleDouble, *, 
     return b
 
 
-def _condition(R: Array) -> float:
-    """The 2-norm condition of R with columns scaled to length 1."""
-    if not len(R):
+def _condition(inverse: Array, lengths: Array) -> float:
+    """The 2-norm condition of the design with its columns scaled to length 1, from the inverse of its factor and those lengths."""
+    if not len(inverse):
         return 1.0
-    values = np.linalg.svd(R / np.linalg.norm(R, axis=0), compute_uv=False)
+    values = np.linalg.svd(inverse * lengths[:, None], compute_uv=False)
     return float(values[0] / values[-1])
 
 

@@ -93,11 +93,12 @@ def combine(planes: Mapping[int, Integers], other: Mapping[int, Integers], *, si
 def shift(planes: Mapping[int, Integers], exponents: Integers) -> Planes:
     """Every entry times 2^exponents[i, j], from canonical digits to canonical digits; levels sink below zero as needed, nothing is lost."""
     whole, part = exponents // BITS, exponents % BITS
+    jumps = [(jump, whole == jump) for jump in np.unique(whole).tolist()]
     total = Total()
     for level, digits in planes.items():
         moved = digits << part
-        for jump in np.unique(whole).tolist():
-            total.add(level + jump, np.where(whole == jump, moved, 0), bound=1 << (2 * BITS))
+        for jump, there in jumps:
+            total.add(level + jump, moved * there, bound=1 << (2 * BITS))
     return total.planes()
 
 

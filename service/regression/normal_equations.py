@@ -4,6 +4,7 @@ Invariant: `ExactEquations.residual` and `.rss` are rounded once, at the very en
 bit is uncertain, however ill-conditioned G is and whatever factor steps towards it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,7 +84,7 @@ class ExactEquations:
         self._lowest = min(planes, default=0)
         self._planes = {level: digits[first:, first:].astype(np.float64, order="C") for level, digits in planes.items()}
         self._shift = tops[first:] - np.concatenate([system.exponents, system.target_exponents])
-        self._digit = min(20, _PRODUCT - len(self._shift).bit_length())
+        self._digit = min(BITS, _PRODUCT - len(self._shift).bit_length())
 
     def residual(self, b: DoubleDouble) -> DoubleDouble:
         """``C - G b`` [P, t] for b [P, t]; a penalty's share is rounded at 2^-104 of itself, which moves b no more."""
@@ -103,7 +104,7 @@ class ExactEquations:
         z_i is its integer times 2^(unit - shift_i), and the image its integer times 2^(22 lowest + unit + shift_i).
         """
         t = b.shape[1]
-        z = np.hstack([np.vstack([-b.hi, np.eye(t)]), np.vstack([-b.lo, np.zeros((t, t))])])
+        z = np.stack([np.vstack([-b.hi, np.eye(t)]), np.vstack([-b.lo, np.zeros((t, t))])])
         largest = int((np.frexp(z)[1] + self._shift[:, None]).max())
         rest = np.ldexp(z, self._shift[:, None] - largest)
         digits: list[Array] = []
@@ -111,12 +112,22 @@ class ExactEquations:
             rest = rest * 2.0**self._digit
             digits.append(np.rint(rest))
             rest -= digits[-1]
-        whole, image = np.zeros(z.shape, dtype=object), np.zeros(z.shape, dtype=object)
-        for place, digit in enumerate(reversed(digits)):
-            whole += digit.astype(np.int64).astype(object) << self._digit * place
-        factor = np.hstack(digits[::-1])
+        digits = [high + low for high, low in reversed(digits)]  # the high part's are gone, or small, where the low part's begin
+        whole = _integers({self._digit * place: digit.astype(np.int64) for place, digit in enumerate(digits)}, shape=z.shape[1:])
+        factor = np.hstack(digits)
+        sums: dict[int, Integers] = {}
         for level, plane in self._planes.items():
-            product = blas.dsymm(1.0, plane.T, factor).astype(np.int64).astype(object)  # from the lower triangle alone
+            product = blas.dsymm(1.0, plane.T, factor).astype(np.int64)  # from the lower triangle alone
             for place in range(len(digits)):
-                image += product[:, 2 * t * place : 2 * t * (place + 1)] << BITS * (level - self._lowest) + self._digit * place
-        return whole[:, :t] + whole[:, t:], image[:, :t] + image[:, t:], largest - self._digit * len(digits)
+                at = BITS * (level - self._lowest) + self._digit * place
+                part = product[:, t * place : t * (place + 1)]
+                sums[at] = sums[at] + part if at in sums else part
+        return whole, _integers(sums, shape=z.shape[1:]), largest - self._digit * len(digits)
+
+
+def _integers(parts: Mapping[int, Integers], *, shape: tuple[int, ...]) -> NDArray[np.object_]:
+    """The sum of ``parts[at] << at`` in Python's integers."""
+    total = np.zeros(shape, dtype=object)
+    for at, part in parts.items():
+        total += part.astype(object) << at
+    return total

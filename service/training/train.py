@@ -138,15 +138,16 @@ def publish(store: ModelStore, schema: Schema, moments: Moments, solved: Solved,
     document: dict[str, Any] = {"schema": described, "fit": solved.document}
     if solved.history is not None:
         document["history"] = solved.history
+    canonical = moments.canonical()
     return store.publish(
         options.model,
         blobs={"state_dict": model.to_bytes()},
-        memory={"moments": moments.to_bytes()},
+        memory={"moments": canonical.to_bytes()},
         document=document,
         operation="train",
         description=options.description,
         labels=options.labels,
-        fingerprint=f"sha256:{moments.fingerprint(context)}",
+        fingerprint=f"sha256:{canonical.fingerprint(context)}",
         libraries={"torch": torch.__version__, "numpy": np.__version__},
         promote=options.promote,
         who=who,
