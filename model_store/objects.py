@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from model_store.errors import AlreadyExists, InvalidName, NotFound, StoreError, StoreFull, StoreUnavailable
@@ -93,7 +94,7 @@ class LocalObjects:
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key: one `stat`, no more than a few microseconds."""
-        if _KEY.fullmatch(key) is None:
+        if not _is_key(key):
             raise _bad_key()
         try:
             os.stat(self._base + key)  # noqa: PTH116  a Path would cost more than the system call
@@ -179,7 +180,7 @@ class LocalObjects:
                 return
 
     def _path(self, key: str) -> Path:
-        if _KEY.fullmatch(key) is None:
+        if not _is_key(key):
             raise _bad_key()
         return self._root / key
 
@@ -219,6 +220,11 @@ class LocalObjects:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@lru_cache(maxsize=4096)  # the same few are asked for again and again
+def _is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ an unaliased version or leftovers that `collect` removes; and whatever is read b
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -156,7 +157,7 @@ class ModelStore:
 
     def newer(self, model: str, alias: str, seq: int) -> bool:
         """Whether the alias has moved since its record `seq` was read; one probe, nothing listed or parsed."""
-        return self._objects.exists(aliases.record_key(check_name(model), check_alias(alias), seq + 1))
+        return self._objects.exists(_checked_record_key(model, alias, seq + 1))
 
     def alias(self, model: str, name: str, *, hint: int = 0) -> AliasRecord:
         """The current record of the alias, whose version is a number; the `seq` of a record read before makes the search short."""
@@ -316,6 +317,11 @@ class ModelStore:
         check_alias(alias)
         self._require_model(model)
         return aliases.last(self._objects, model, alias, hint=hint)
+
+
+@lru_cache(maxsize=4096)  # asked for with every prediction
+def _checked_record_key(model: str, alias: str, seq: int) -> str:
+    return aliases.record_key(check_name(model), check_alias(alias), seq)
 
 
 def _mark_key(model: str) -> str:

@@ -22,6 +22,11 @@ MISSING, UNSEEN = -1, -2  # codes that are no category
 EXACT = 2**53  # whole numbers beyond this may not be float64 numbers
 
 
+def all_finite(matrix: Array) -> bool:
+    """Whether no value is NaN or infinite. A sum of squares that is finite tells it in one pass; one that is not may have overflowed."""
+    return math.isfinite(np.vdot(matrix, matrix)) or bool(np.isfinite(matrix).all())
+
+
 class RowError(NamedTuple):
     """One fault: `row` from 0, or None where the column as a whole is at fault."""
 

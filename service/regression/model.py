@@ -49,14 +49,14 @@ class LinearRegression(nn.Module):
 
     def predict(self, x: Matrix) -> Matrix:
         """Predict on the model's own device: x [n, p] -> [n, t], both on the CPU."""
-        parameter = self.linear.weight
-        with torch.inference_mode():
-            rows = torch.from_numpy(x)
-            # Each call into torch lets the other threads of a worker in, so those that would change nothing are not made.
-            if parameter.dtype != torch.float64 or parameter.is_cuda:
-                predicted: Matrix = self.linear(rows.to(parameter.device, parameter.dtype)).cpu().double().numpy()
-            else:
-                predicted = self.linear(rows).numpy()
+        parameter, forward = self.linear.weight, self.linear.forward
+        # No parameter requires a gradient, so there is no graph to switch off; and each call into torch lets the other threads of
+        # a worker in, so those that would change nothing are not made.
+        rows = torch.from_numpy(x)
+        if parameter.dtype != torch.float64 or parameter.is_cuda:
+            predicted: Matrix = forward(rows.to(parameter.device, parameter.dtype)).cpu().double().numpy()
+        else:
+            predicted = forward(rows).numpy()
         return predicted
 
 

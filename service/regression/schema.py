@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from service.regression.columns import Array, Data, RowErrors, faults
+from service.regression.columns import Array, Data, RowErrors, all_finite, faults
 from service.regression.design import DesignColumn, build, expand, has_lower_powers, highest_powers, raw_map
 from service.regression.double_double import DoubleDouble
 from service.regression.polynomial import PolynomialBasis
@@ -92,7 +92,7 @@ class Schema:
         """
         if self.is_plain and isinstance(data, np.ndarray):
             matrix = in_order(data, self.feature_names, names)
-            if _finite(matrix):
+            if all_finite(matrix):
                 return matrix
         return self._built(self._read(data, names))
 
@@ -100,7 +100,7 @@ class Schema:
         """As `design`, but where missing is "drop" of the complete rows alone; and which were kept [n], None for all."""
         if self.is_plain and isinstance(data, np.ndarray):
             matrix = in_order(data, self.feature_names, names)
-            if _finite(matrix):
+            if all_finite(matrix):
                 return matrix, None
         values = self._read(data, names)
         kept = values.complete()
@@ -165,7 +165,7 @@ class Schema:
         values = values.checked(unseen_is_reference=frame.unseen == "reference")
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = build(self.terms, values, categories=frame.categories, bases=frame.polynomials)
-        if not _finite(matrix):
+        if not all_finite(matrix):
             overflows = zip(self.column_names, ~np.isfinite(matrix).T, strict=True)
             raise RowErrors([error for name, rows in overflows for error in faults(name, rows, "is beyond the range of float64")])
         return matrix
@@ -195,7 +195,3 @@ def _check_frame(schema: Schema) -> None:
     for name, basis in frame.polynomials.items():
         if (basis.centre or basis.reach) and not has_lower_powers(name, schema.terms, intercept=frame.intercept):
             raise ValueError(f"the polynomial of {name} lacks lower powers: pass centre 0 and reach 0, or name them")
-
-
-def _finite(matrix: Array) -> bool:
-    return bool(np.isfinite(matrix).all())

@@ -19,6 +19,7 @@ from model_store.errors import InvalidName, NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import Invalid, NotReady
+from service.regression.columns import all_finite
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
 from service.rows import Rows
@@ -46,9 +47,8 @@ class Loaded:
         with rows.telling():
             x = self.schema.design(rows.data, names=rows.names)
         y = self.module.predict(x)
-        finite = np.isfinite(y)
-        if not finite.all():
-            row, target = np.argwhere(~finite)[0].tolist()
+        if not all_finite(y):
+            row, target = np.argwhere(~np.isfinite(y))[0].tolist()
             raise Invalid({rows.where(row, self.schema.targets[target]): ["has a prediction too large for float64"]})
         return y
 
