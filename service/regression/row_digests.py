@@ -1,0 +1,77 @@
+"""Digests of rows: which fold a row belongs to, and whether a ledger knows it, without keeping the row.
+
+Invariant: a digest is a function of the key and of the values of the row alone (-0 counts as 0, no weight as 1); neither other rows,
+nor order, chunks or machine leave a trace in it.
+
+A digest is four 32-bit values of the multilinear family h(s) = (a + sum m_i s_i mod 2^64) / 2^32 over the 32-bit halves s_i of a row's
+numbers (Lemire and Kaser, "Strongly universal string hashing is fast", 2014; Thorup, "High speed hashing for integers and strings",
+2015), whose upper 33 bits are strongly universal: over the choice of the key, two different rows have independent uniform values. So they
+share a digest with probability 2^-128, and any two of n rows share one with less than n^2 2^-129: 2^-89 for a million rows. The
+multipliers come from SHAKE-256 of the key, so this holds for whoever does not know the key; who does can construct collisions.
+Sums are linear: rows on a lattice would fall into folds in a pattern. A bijection of each half, the last step of SplitMix64 (Steele, Lea
+and Flood 2014), scatters them and leaves the bound as it is.
+"""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.regression.products import Array
+
+Digests = NDArray[np.uint64]
+
+_BLOCK = 4096  # rows at a time: their halves stay in the cache
+_FOLDS = b"plumbline folds 1"  # public and fixed, so that a row has its fold in every model
+
+
+class RowHasher:
+    """Digests of rows under one ``key``, which is any bytes; equal keys give equal digests."""
+
+    def __init__(self, key: bytes) -> None:
+        self._family = lru_cache(maxsize=4)(lambda features, targets: _multipliers(key, features, targets))
+
+    def digests(self, X: Array, Y: Array, weights: Array | None = None) -> Digests:
+        """The digest [n, 2] of each row of X [n, features], Y [n, targets] and ``weights`` [n], all finite.
+
+        Rows of weight 0 have a digest like all others, though moments do not count them.
+        """
+        n, features, targets = len(X), X.shape[1], Y.shape[1]
+        first, multipliers = self._family(features, targets)
+        digests = np.empty((n, 2), dtype=np.uint64)
+        for start in range(0, n, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            numbers = np.empty((len(X[part]), features + targets + 1), dtype="<f8")
+            numbers[:, :features], numbers[:, features:-1] = X[part], Y[part]
+            numbers[:, -1] = 1.0 if weights is None else weights[part]
+            numbers += 0.0  # -0 becomes 0
+            values = (numbers.view("<u4").astype(np.uint64) @ multipliers + first) >> np.uint64(32)
+            digests[part] = _scattered(values[:, :2] << np.uint64(32) | values[:, 2:])
+        return digests
+
+
+def fold_of(X: Array, Y: Array, weights: Array | None = None, *, folds: int) -> NDArray[np.int64]:
+    """The fold [n] of each row, from 0 to ``folds`` - 1: equal rows share one, whatever model they come to and when."""
+    digests = _folding().digests(X, Y, weights)
+    return (digests[:, 0] % np.uint64(folds)).astype(np.int64)
+
+
+@lru_cache(maxsize=1)
+def _folding() -> RowHasher:
+    return RowHasher(_FOLDS)
+
+
+def _scattered(values: Digests) -> Digests:
+    """Each value under SplitMix64's bijection of 64 bits."""
+    values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return values ^ values >> np.uint64(31)
+
+
+def _multipliers(key: bytes, features: int, targets: int) -> tuple[Digests, Digests]:
+    """The random a [4] and m [2 (features + targets + 1), 4] of four hashes for rows of this shape."""
+    context = b"plumbline rows 1\0" + features.to_bytes(8, "little") + targets.to_bytes(8, "little") + key
+    count = 2 * (features + targets + 1) + 1
+    words = np.frombuffer(hashlib.shake_256(context).digest(8 * 4 * count), dtype="<u8").astype(np.uint64).reshape(count, 4)
+    return words[0], words[1:]
