@@ -17,6 +17,7 @@ from service.api.flask_answers import install, to_response
 from service.api.gate import Gate
 from service.api.guard import Guard
 from service.api.jobs import job_doors
+from service.api.living import living_doors
 from service.api.models import model_doors
 from service.api.operations import operations_doors
 from service.api.predict import PredictDoor
@@ -49,6 +50,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     install(flask)
     submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
     flask.register_blueprint(train_doors(submitter))
+    flask.register_blueprint(living_doors(submitter))
     flask.register_blueprint(job_doors(jobs))
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))

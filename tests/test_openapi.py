@@ -112,18 +112,42 @@ def damaged(method: str, path: str, request: dict[str, Any] | None = None) -> Ca
     return ask
 
 
-def queue_full(house: House) -> TestResponse:
-    """A training when one waits already and no more may."""
-    client = house.client(trainer=False, MAX_QUEUED_TRAININGS="1")
-    client.post("/train", json=LINE, headers={"Prefer": "respond-async"})
-    return client.post("/train", json=LINE)
+def queue_full(path: str) -> Callable[[House], TestResponse]:
+    """One job more when one waits already and no more may."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client(trainer=False, MAX_QUEUED_TRAININGS="1")
+        client.post("/train", json=LINE, headers={"Prefer": "respond-async"})
+        return client.post(path, json=LINE)
+
+    return ask
 
 
-def store_full(house: House) -> TestResponse:
-    """A training whose body finds no space."""
-    client = house.client()
-    with files_of_at_most(50):
-        return client.post("/train", json=LINE)
+def store_full(path: str) -> Callable[[House], TestResponse]:
+    """A job whose body finds no space."""
+
+    def ask(house: House) -> TestResponse:
+        with files_of_at_most(50):
+            return house.client().post(path, json=LINE)
+
+    return ask
+
+
+def living(verb: str, good: dict[str, Any], contradicting: dict[str, Any]) -> dict[int, Callable[[House], TestResponse]]:
+    """Every status of an operation that makes a version of `line` from another one."""
+    path = f"/models/line/{verb}"
+    return {
+        201: asks("POST", path, {"json": good}),
+        202: asks("POST", path, {"json": good, "headers": {"Prefer": "respond-async"}}, trainer=False),
+        **guarded("POST", path, {"json": good}),
+        **bodies(path),
+        404: asks("POST", f"/models/none/{verb}", {"json": good}),
+        409: asks("POST", path, {"json": contradicting}),
+        412: asks("POST", path, {"json": good, "headers": {"If-Match": '"7"'}}),
+        429: queue_full(path),
+        503: unavailable("POST", path, {"json": good}),
+        507: store_full(path),
+    }
 
 
 def space_gone(method: str, path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
@@ -194,10 +218,11 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         **bodies("/train"),
         404: asks("POST", "/train", {"json": LINE | {"like": "none@1"}}),
         409: asks("POST", "/train", {"json": HUGE}),
-        429: queue_full,
+        429: queue_full("/train"),
         503: unavailable("POST", "/train", {"json": LINE}, ("blobs",)),
-        507: store_full,
+        507: store_full("/train"),
     },
+    ("post", "/models/{model}/learn"): living("learn", {"instances": [[3]], "targets": [8]}, {"instances": [[3]], "targets": [1e300]}),
     ("post", "/predict"): {
         200: asks("POST", "/predict", {"json": ONE}),
         **guarded("POST", "/predict", {"json": ONE}),

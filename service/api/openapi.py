@@ -12,6 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
+from service.training.living_options import LearnDocumentSchema
 from service.training.options import TrainDocumentSchema
 
 TEXTS = {
@@ -66,6 +67,7 @@ def _about(name: str) -> str:
 
 
 LOOK = (200, *READ, 404, 422, 503)
+LIVING = (201, 202, *READ, 404, 409, 412, *BODY, 429, 503, 507)
 JOB = _path("job_id", "job id")
 MODEL = _path("model", "model name")
 VERSION = _path("version", "number or alias")
@@ -102,6 +104,13 @@ TRAIN_BODY = {
     "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
     "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
 }
+LEARN_BODY = TRAIN_BODY | {
+    JSON: {"schema": LearnDocumentSchema, "example": {"columns": {"area": [65], "rent": [745]}}},
+}
+LEARN_OPTIONS = tuple(
+    _query(name, "boolean" if name == "promote" else "string", _about(name))
+    for name in ("base", "expect", "target", "weights", "solver", "promote", "description", "labels")
+)
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
 ROLLBACK_BODY = {JSON: {"schema": version_schemas.ReasonSchema, "example": {"reason": "too high in the north"}}}
@@ -114,6 +123,8 @@ ENDS = tuple(_query(name, "string", "number or alias") | {"required": True} for 
 OPERATIONS = (
     Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
               (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER)),
+    Operation("post", "/models/{model}/learn", "Learn more rows: a new version, as if trained on all of them.", schemas.VersionSchema,
+              LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
     Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, LOOK, parameters=(JOB,)),
     Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),

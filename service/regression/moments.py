@@ -62,17 +62,13 @@ class Moments:
 
     def merge(self, other: "Moments") -> None:
         """Learn all rows of ``other``, which stays as it is. Raises ValueError where columns or resolutions differ."""
-        if (self.features, self.targets) != (other.features, other.targets):
-            raise ValueError(
-                f"These moments have {self.features} features and {self.targets} targets, the others {other.features} and {other.targets}: "
-                "merge moments of the same columns."
-            )
-        if not np.array_equal(self.resolution, other.resolution):
-            raise ValueError("The resolutions differ, so the sums are not comparable: train one of them in the frame of the other.")
-        if not self.planes:
-            self.tops, self._placed = other.tops.copy(), True
-        self.planes = limbs.combine(self.planes, limbs.shift(other.planes, _pairs(other.tops) - _pairs(self.tops)))
-        self.n += other.n
+        self._combine(other, sign=1)
+
+    def unmerge(self, other: "Moments") -> None:
+        """Forget all rows of ``other``, which stays as it is. Raises ValueError as `merge` and `remove` do."""
+        if other.n > self.n:
+            raise ValueError(f"{other.n} rows cannot be removed: only {self.n} were added.")
+        self._combine(other, sign=-1)
 
     def select(self, features: Sequence[int], targets: Sequence[int]) -> "Moments":
         """The moments of some features and targets, in that order, as if only those had ever been given."""
@@ -136,10 +132,23 @@ class Moments:
         for other in others:
             other.pour(total)
         changed = limbs.combine(self.planes, total.planes(), sign=sign)
-        if (limbs.signs(changed) < 0).any():
-            raise ValueError("These rows were never added: without them a sum of squares would be negative.")
+        _check_sums(changed)
         self.planes, self.n = changed, self.n + sign * len(rows)
         self._placed = sum(strays for _, strays in results) <= _MISPLACED * len(rows) * rows.columns
+
+    def _combine(self, other: "Moments", *, sign: int) -> None:
+        if (self.features, self.targets) != (other.features, other.targets):
+            raise ValueError(
+                f"These moments have {self.features} features and {self.targets} targets, the others {other.features} and {other.targets}: "
+                "merge moments of the same columns."
+            )
+        if not np.array_equal(self.resolution, other.resolution):
+            raise ValueError("The resolutions differ, so the sums are not comparable: train one of them in the frame of the other.")
+        if not self.planes:
+            self.tops, self._placed = other.tops.copy(), True
+        changed = limbs.combine(self.planes, limbs.shift(other.planes, _pairs(other.tops) - _pairs(self.tops)), sign=sign)
+        _check_sums(changed)
+        self.planes, self.n = changed, self.n + sign * other.n
 
     def _checked(self, X: Array, Y: Array, weights: Array | None) -> Rows:
         k = len(X)
@@ -169,6 +178,11 @@ class Moments:
             tops = place(magnitude, sample, resolution=self.resolution).tops
             self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
             self.tops = tops
+
+
+def _check_sums(planes: Planes) -> None:
+    if (limbs.signs(planes) < 0).any():
+        raise ValueError("These rows were never added: without them a sum of squares would be negative.")
 
 
 def _first_not_finite(values: Array) -> list[list[int]]:

@@ -45,8 +45,13 @@ def in_frame(store: ModelStore, options: TrainOptions) -> TrainOptions:
         raise Invalid({name: ["is decided by the frame of `like`: leave it out"] for name in given})
     if options.target not in (None, schema.targets):
         raise Invalid({"target": [f"is {', '.join(schema.targets)} in the frame of `like`"]})
-    categorical = tuple(schema.frame.categories)
-    return replace(options, features=schema.feature_names, target=schema.targets, missing=schema.frame.missing, categorical=categorical)
+    return replace(options, **columns_of(schema))
+
+
+def columns_of(schema: Schema) -> dict[str, Any]:
+    """The options by which rows are read as a schema has them."""
+    frame = schema.frame
+    return {"features": schema.feature_names, "target": schema.targets, "missing": frame.missing, "categorical": tuple(frame.categories)}
 
 
 def build_schema(source: Source, options: TrainOptions) -> tuple[Schema, Iterator[Rows]]:

@@ -13,6 +13,7 @@ from service.errors import PlumblineError
 from service.training.document import version_document
 from service.training.framing import in_frame
 from service.training.jobs import Jobs
+from service.training.living_work import LIVING
 from service.training.sources import Limits, open_source
 from service.training.train import train
 from service.training.work import Work
@@ -56,4 +57,4 @@ def _train(work: Work) -> dict[str, Any]:
 
 
 # What the trainer can do: each takes a piece of work and returns the job's result.
-OPERATIONS: dict[str, Callable[[Work], dict[str, Any]]] = {"train": _train}
+OPERATIONS: dict[str, Callable[[Work], dict[str, Any]]] = {"train": _train, **LIVING}

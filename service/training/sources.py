@@ -82,27 +82,45 @@ class JsonSource:
         yield self._rows
 
 
-def open_source(
-    path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, complete: Callable[[TrainOptions], TrainOptions] = lambda o: o
-) -> tuple[Source, TrainOptions]:
-    """The source and the options of a spooled request body; `given` holds the options of a body that is not JSON.
+@dataclass(frozen=True)
+class Body:
+    """A request body: the options given with its data, and the data once it is known which columns are meant."""
 
-    `complete` adds to the options what they leave to another version's frame.
+    given: Mapping[str, Any]
+    source: Callable[[TrainOptions], Source]
+
+
+def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Limits) -> Body:
+    """A spooled request body; `given` holds the options of a body that is not JSON.
 
     Raises:
-        Unreadable, Invalid, TooLarge, UnsupportedMedia
+        Unreadable, Invalid, UnsupportedMedia
     """
     if media_type in MEDIA:
-        options = complete(load_options(given))
-        return open_table([path], MEDIA[media_type], options, limits), options
+        return Body(given, lambda options: open_table([path], MEDIA[media_type], options, limits))
     if media_type != "application/json":
         raise UnsupportedMedia(f"training data must be application/json or one of {', '.join(MEDIA)}; say which in Content-Type")
     if given:
         raise Invalid({name: ["belongs in the JSON body, not in the query"] for name in given})
     document = Document(path.read_bytes())
     weights = isinstance(document.members.get(WEIGHTS), str)
-    options = complete(load_options(document.options(*(name for name in DATA if name != WEIGHTS or not weights))))
-    return JsonSource(document, options, limits), options
+    options = document.options(*(name for name in DATA if name != WEIGHTS or not weights))
+    return Body(options, lambda options: JsonSource(document, options, limits))
+
+
+def open_source(
+    path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, complete: Callable[[TrainOptions], TrainOptions] = lambda o: o
+) -> tuple[Source, TrainOptions]:
+    """The source and the options of a spooled training request.
+
+    `complete` adds to the options what they leave to another version's frame.
+
+    Raises:
+        Unreadable, Invalid, TooLarge, UnsupportedMedia
+    """
+    body = open_body(path, media_type, given, limits)
+    options = complete(load_options(body.given))
+    return body.source(options), options
 
 
 def open_table(paths: Sequence[Path], form: str, options: TrainOptions, limits: Limits) -> "TableTraining":

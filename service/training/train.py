@@ -3,27 +3,25 @@
 Nothing is published before everything is computed, and the move of the alias `live` is the last step.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-import torch
 
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
-from service.errors import Contradiction, Invalid, NotReady
-from service.regression.model import LinearRegression
+from service.errors import Invalid, NotReady
 from service.regression.moments import Moments
 from service.regression.products import Array, self_test, syrk
 from service.regression.schema import Schema
 from service.rows import Rows
 from service.training.framing import build_schema, check_schema, frame_of
+from service.training.memory import Memory
 from service.training.options import TrainOptions
+from service.training.publishing import Making, publish
 from service.training.solver import Gradient
-from service.training.solving import Design, Solved, solve
+from service.training.solving import Design, solve
 from service.training.sources import Chosen, Source
 
 
@@ -67,25 +65,26 @@ def train(
     else:
         (schema, batches), resolution = build_schema(source, options), None
     check_schema(store, schema, options)
-    moments = Moments(len(schema.columns), len(schema.targets), resolution=resolution)
+    memory = Memory(Moments(len(schema.columns), len(schema.targets), resolution=resolution))
     designs = (design_of(rows, schema, source.chosen) for rows in batches)
-    design = accumulate(moments, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
-    if moments.n == 0:
+    design = accumulate(memory, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
+    if memory.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
-    solved = solve(schema, moments, options, design=design, progress=progress.epoch)
-    if not np.isfinite(solved.coefficients).all():
-        raise Contradiction("the data are too large for float64: scale the columns and train again")
-    return publish(store, schema, moments, solved, options, who=who)
+    solved = solve(schema, memory.moments, options, design=design, progress=progress.epoch)
+    making = Making(
+        model=options.model, operation="train", promote=options.promote, description=options.description, labels=options.labels, who=who
+    )
+    return publish(store, schema, memory, solved, making, dtype=options.dtype)
 
 
 def accumulate(
-    moments: Moments, designs: Iterable[Design], *, keep: bool = False, progress: Progress = QUIET, threads: int = 1
+    memory: Memory | Moments, designs: Iterable[Design], *, keep: bool = False, progress: Progress = QUIET, threads: int = 1
 ) -> Design | None:
-    """Add all rows to the moments; returns the design itself when it is to be kept."""
+    """Add all rows to the memory; returns the design itself when it is to be kept."""
     kept: list[Design] = []
     for part in designs:
-        moments.add(part.X, part.Y, weights=part.weights, threads=threads)
-        progress.rows(moments.n)
+        memory.add(part.X, part.Y, weights=part.weights, threads=threads)
+        progress.rows(memory.n)
         if keep:
             kept.append(part)
     return _joined(kept) if kept else None
@@ -124,32 +123,4 @@ def _joined(parts: list[Design]) -> Design:
     weights = [part.weights for part in parts if part.weights is not None]
     return Design(
         np.vstack([part.X for part in parts]), np.vstack([part.Y for part in parts]), np.concatenate(weights) if weights else None
-    )
-
-
-def publish(store: ModelStore, schema: Schema, moments: Moments, solved: Solved, options: TrainOptions, *, who: str) -> Manifest:
-    """Store a solved regression and its moments as the next version of its model."""
-    first = int(schema.frame.intercept)
-    dtype = torch.float32 if options.dtype == "float32" else torch.float64
-    model = LinearRegression.from_coefficients(solved.coefficients[first:].T, solved.coefficients[0] if first else None, dtype=dtype)
-    described = schema.to_dict()
-    context = json.dumps(described, sort_keys=True, ensure_ascii=True).encode()
-    described["frame"] |= {"resolution": moments.resolution.tolist()}
-    document: dict[str, Any] = {"schema": described, "fit": solved.document}
-    if solved.history is not None:
-        document["history"] = solved.history
-    canonical = moments.canonical()
-    return store.publish(
-        options.model,
-        blobs={"state_dict": model.to_bytes()},
-        memory={"moments": canonical.to_bytes()},
-        document=document,
-        operation="train",
-        description=options.description,
-        labels=options.labels,
-        fingerprint=f"sha256:{canonical.fingerprint(context)}",
-        libraries={"torch": torch.__version__, "numpy": np.__version__},
-        promote=options.promote,
-        who=who,
-        reason="train",
     )
