@@ -10,6 +10,7 @@ StoreError
 ├── Conflict              the state is not the one expected, so nothing was changed
 ├── InvalidName           not a name, alias, digest or key of the store
 ├── InvalidDocument       what is to be stored is not what a record may hold
+├── BadArchive            what is to be imported is not an exported version, or is damaged
 ├── CorruptObject         a stored object is damaged
 │   └── UnsupportedFormat a stored object is whole, but written by a newer release
 ├── StoreFull             no space or quota left
@@ -55,6 +56,10 @@ class InvalidName(StoreError):
 
 class InvalidDocument(StoreError):
     """A field to be stored has a wrong type or cannot be written as JSON; nothing was stored."""
+
+
+class BadArchive(StoreError):
+    """Bytes to be imported are not an exported version, or not a whole one; nothing was stored."""
 
 
 class CorruptObject(StoreError):

@@ -16,6 +16,7 @@ from service.api.aliases import alias_doors
 from service.api.flask_answers import install, to_response
 from service.api.gate import Gate
 from service.api.guard import Guard
+from service.api.importing import import_doors
 from service.api.jobs import job_doors
 from service.api.living import living_doors
 from service.api.models import model_doors
@@ -51,6 +52,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
     flask.register_blueprint(train_doors(submitter))
     flask.register_blueprint(living_doors(submitter))
+    flask.register_blueprint(import_doors(submitter))
     flask.register_blueprint(job_doors(jobs))
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))

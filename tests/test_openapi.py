@@ -3,7 +3,7 @@
 import re
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.test import Client, TestResponse
 
+from model_store.archive import pack
 from model_store.store import ModelStore
 from service.api import openapi
 from service.app import create_app
@@ -112,13 +113,13 @@ def damaged(method: str, path: str, request: dict[str, Any] | None = None) -> Ca
     return ask
 
 
-def queue_full(path: str) -> Callable[[House], TestResponse]:
+def queue_full(path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
     """One job more when one waits already and no more may."""
 
     def ask(house: House) -> TestResponse:
         client = house.client(trainer=False, MAX_QUEUED_TRAININGS="1")
         client.post("/train", json=LINE, headers={"Prefer": "respond-async"})
-        return client.post(path, json=LINE)
+        return client.post(path, **(request or {"json": LINE}))
 
     return ask
 
@@ -190,6 +191,19 @@ def rolled_back_without_space(house: House) -> TestResponse:
         return client.post("/models/line/rollback")
 
 
+def imports(model: str, *, full: bool = False, trainer: bool = True, **request: Any) -> Callable[[House], TestResponse]:
+    """The import of `line`'s version into a model; `other` has another schema."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client(trainer=trainer)
+        client.post("/train", json=LINE | {"model": "other", "features": ["z"]})
+        archive = pack(ModelStore.open(house.root), "line", 1)
+        with files_of_at_most(50) if full else nullcontext():
+            return client.post(f"/models/{model}/import", data=archive, content_type="application/zip", **request)
+
+    return ask
+
+
 def guarded(method: str, path: str, request: dict[str, Any] | None = None) -> dict[int, Callable[[House], TestResponse]]:
     """401 and 403 of an operation that needs a token."""
     tokens = {"WRITE_TOKEN": TOKEN, "READ_TOKEN": f"{TOKEN}-read"}
@@ -210,6 +224,8 @@ def bodies(path: str, method: str = "POST") -> dict[int, Callable[[House], TestR
 VERSION = "/models/line/versions/1"
 ALIAS = "/models/line/aliases/live"
 ROLLBACK = "/models/line/rollback"
+IMPORT = "/models/line/import"
+ZIP: dict[str, Any] = {"data": b"no archive", "content_type": "application/zip"}
 TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
     ("post", "/train"): {
         201: asks("POST", "/train", {"json": LINE}),
@@ -288,6 +304,19 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         404: asks("GET", "/models/line/versions/2/state_dict"),
         422: asks("GET", f"{VERSION}/state_dict?format=pickle"),
         503: unavailable("GET", f"{VERSION}/state_dict"),
+    },
+    ("post", "/models/{model}/import"): {
+        201: imports("line"),
+        202: imports("line", headers={"Prefer": "respond-async"}, trainer=False),
+        **guarded("POST", IMPORT, ZIP),
+        400: asks("POST", IMPORT, ZIP | {"environ_overrides": {"CONTENT_LENGTH": "x"}}),
+        409: imports("other"),
+        413: asks("POST", IMPORT, ZIP, MAX_BODY_BYTES="2"),
+        415: asks("POST", IMPORT, {"json": {}}),
+        422: asks("POST", IMPORT, ZIP),
+        429: queue_full(IMPORT, ZIP),
+        503: unavailable("POST", IMPORT, ZIP, ("jobs",)),
+        507: imports("line", full=True),
     },
     ("get", "/models/{model}/diff"): {
         200: on_prepared("GET", "/models/line/diff?from=1&to=next"),
@@ -405,7 +434,13 @@ def test_the_description_is_served(client: Client) -> None:
     assert client.get("/openapi.json").json == openapi.description()
 
 
-for media_type in ("text/csv", "application/x-ndjson", "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"):
+for media_type in (
+    "application/zip",
+    "text/csv",
+    "application/x-ndjson",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+):
     schemathesis.serializer.alias(media_type, "text/plain")  # any text at all, which is mostly not of the form
 
 CHECKS = [status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]

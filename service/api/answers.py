@@ -34,6 +34,7 @@ STATUS: dict[type[Exception], int] = {
     errors.UnsupportedMedia: 415,
     errors.Invalid: 422,
     store_errors.InvalidName: 422,
+    store_errors.BadArchive: 422,
     errors.QueueFull: 429,
     errors.BadSetting: 500,
     store_errors.CorruptObject: 500,

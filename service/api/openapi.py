@@ -12,6 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
+from service.api.importing import ARCHIVES
 from service.training.living_options import LearnDocumentSchema
 from service.training.options import TrainDocumentSchema
 
@@ -114,6 +115,11 @@ LEARN_OPTIONS = tuple(
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
 ROLLBACK_BODY = {JSON: {"schema": version_schemas.ReasonSchema, "example": {"reason": "too high in the north"}}}
+IMPORT_BODY = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ARCHIVES}
+IMPORT_OPTIONS = (
+    _query("promote", "boolean", "move the alias live to the version", default=False),
+    _query("new_schema", "boolean", "let an existing model take another schema", default=False),
+)
 STATE_DICT = {
     JSON: {"schema": version_schemas.StateDictSchema},
     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
@@ -138,6 +144,8 @@ OPERATIONS = (
               (204, *READ, 404, 409, 422, 503), parameters=(MODEL, VERSION)),
     Operation("get", "/models/{model}/versions/{version}/state_dict", "The weights as a file.", STATE_DICT, (*LOOK, 304),
               parameters=(MODEL, VERSION, FORMAT, IF_NONE_MATCH)),
+    Operation("post", "/models/{model}/import", "Publish a version that `service export` wrote.", schemas.VersionSchema,
+              (201, 202, *READ, 409, *BODY, 429, 503, 507), body=IMPORT_BODY, parameters=(MODEL, *IMPORT_OPTIONS, PREFER)),
     Operation("get", "/models/{model}/diff", "Two versions side by side.", version_schemas.ComparisonSchema, LOOK,
               parameters=(MODEL, *ENDS)),
     Operation("get", "/models/{model}/aliases", "Aliases of a model.", version_schemas.AliasListSchema, LOOK, parameters=(MODEL, *PAGE)),

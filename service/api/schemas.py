@@ -120,6 +120,7 @@ class VersionSchema(ma.Schema):
     schema = fields.Nested(ModelSchemaSchema, required=True)
     fit = fields.Nested(FitSchema, required=True)
     history = fields.List(fields.Nested(EpochSchema), metadata={"description": "gradient training, when asked for"})
+    imported = fields.Dict(metadata={"description": "import: model, version, time, operation and fingerprint where it comes from"})
 
 
 class ModelSchema(ma.Schema):

@@ -11,10 +11,15 @@ from model_store.store import ModelStore
 def version_document(store: ModelStore, manifest: Manifest) -> dict[str, Any]:
     """The version document: what the manifest says, and the aliases that name the version now."""
     aliases = [alias for alias, version in store.aliases(manifest.model).items() if version == manifest.version]
+    return version_members(manifest) | {"aliases": aliases} | manifest.document
+
+
+def version_members(manifest: Manifest) -> dict[str, Any]:
+    """The members of a version document that say what the version is; what was fitted is the manifest's own document."""
     return {
         "model": manifest.model,
         "version": str(manifest.version),
-        "aliases": aliases,
+        "aliases": [],
         "created": manifest.created,
         "operation": manifest.operation,
         "parent": str(manifest.parent) if manifest.parent is not None else None,
@@ -22,7 +27,6 @@ def version_document(store: ModelStore, manifest: Manifest) -> dict[str, Any]:
         "labels": dict(manifest.labels),
         "fingerprint": manifest.fingerprint,
         "state_dict": manifest.blobs["state_dict"],
-        **manifest.document,
     }
 
 

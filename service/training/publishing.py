@@ -3,7 +3,6 @@
 Every verb that makes versions ends here, after everything is computed; the move of the alias `live` is the last step.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from model_store.store import ModelStore
 from service.errors import Contradiction
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
+from service.training.fingerprint import fingerprint_of
 from service.training.memory import Memory
 from service.training.solving import Solved
 
@@ -53,7 +53,6 @@ def publish(store: ModelStore, schema: Schema, memory: Memory, solved: Solved, m
     slopes, intercepts = solved.coefficients[first:].T, solved.coefficients[0] if first else None
     model = LinearRegression.from_coefficients(slopes, intercepts, dtype=torch.float32 if dtype == "float32" else torch.float64)
     described = schema.to_dict()
-    context = json.dumps(described, sort_keys=True, ensure_ascii=True).encode()
     described["frame"] |= {"resolution": memory.moments.resolution.tolist()}
     document: dict[str, Any] = {"schema": described, "fit": solved.document, **making.lineage}
     if solved.history is not None:
@@ -68,7 +67,7 @@ def publish(store: ModelStore, schema: Schema, memory: Memory, solved: Solved, m
         parent=making.parent,
         description=making.description,
         labels=making.labels,
-        fingerprint=f"sha256:{moments.fingerprint(context)}",
+        fingerprint=fingerprint_of(schema, moments),
         libraries={"torch": torch.__version__, "numpy": np.__version__},
         promote=making.promote,
         expect=making.expect,

@@ -12,6 +12,7 @@ from service import metrics
 from service.errors import PlumblineError
 from service.training.document import version_document
 from service.training.framing import in_frame
+from service.training.importing import import_version
 from service.training.jobs import Jobs
 from service.training.living_work import LIVING
 from service.training.sources import Limits, open_source
@@ -56,5 +57,12 @@ def _train(work: Work) -> dict[str, Any]:
     return version_document(work.store, manifest)
 
 
+def _import(work: Work) -> dict[str, Any]:
+    """Publish the exported version that the body is; the version document."""
+    asked = work.submission
+    manifest = import_version(work.store, work.body.read_bytes(), model=asked.model, **asked.options, who=asked.who)
+    return version_document(work.store, manifest)
+
+
 # What the trainer can do: each takes a piece of work and returns the job's result.
-OPERATIONS: dict[str, Callable[[Work], dict[str, Any]]] = {"train": _train, **LIVING}
+OPERATIONS: dict[str, Callable[[Work], dict[str, Any]]] = {"train": _train, "import": _import, **LIVING}

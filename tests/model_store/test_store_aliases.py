@@ -204,3 +204,34 @@ def test_a_hint_makes_reading_the_current_record_cheap(root: Path) -> None:
         last = store.move_alias("m", "live", 1)
     assert ModelStore(objects).alias("m", "live", hint=last.seq) == last
     assert (len(objects.probes), objects.others) == (3, 1)
+
+
+def test_a_deleted_alias_names_nothing_and_its_log_goes_on(store: ModelStore) -> None:
+    """Deleting is a move to nothing: the alias is unknown, its readers learn of it, and `live` stays."""
+    store.publish("m", blobs={}, document={})
+    made = store.move_alias("m", "next", 1, who="a")
+    gone = store.delete_alias("m", "next", who="b", reason="done")
+
+    assert (gone.seq, gone.version, gone.who, gone.reason) == (made.seq + 1, None, "b", "done")
+    assert store.newer("m", "next", made.seq)
+    assert store.aliases("m") == {"live": 1}
+    for act in (lambda: store.alias("m", "next"), lambda: store.delete_alias("m", "next")):
+        with pytest.raises(UnknownAlias):
+            act()
+    with pytest.raises(Conflict, match="move it to another version"):
+        store.delete_alias("m", "live")
+    assert store.move_alias("m", "next", 1).seq == gone.seq + 1
+    assert [move.version for move in store.alias_moves("m", "next", limit=9)] == [1, None, 1]
+
+
+def test_the_latest_moves_are_read_from_the_end(store: ModelStore) -> None:
+    """Pages of moves, newest first, join to the whole log."""
+    store.publish("m", blobs={}, document={})
+    for number in range(6):
+        store.move_alias("m", "live", 1, reason=str(number))
+    log = store.alias_history("m", "live")
+    first = store.alias_moves("m", "live", limit=4)
+    second = store.alias_moves("m", "live", limit=4, before=first[-1].seq)
+
+    assert first + second == log[::-1]
+    assert store.alias_moves("m", "live", limit=4, before=1) == []
