@@ -1,44 +1,22 @@
-"""The command line: `serve`, `train` and `config`. It calls what the HTTP doors call and adds nothing of its own.
+"""The command line. It calls what the HTTP doors call and adds nothing of its own.
 
 Exit codes: 0 done, 1 the request or the data are wrong, 2 the command line is.
 """
 
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from service.commands.archives import export_command, import_command
+from service.commands.models import models
+from service.commands.telling import tells_errors
 from service.config import Config, explain
-from service.errors import Invalid, PlumblineError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read when numpy and torch are first imported
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors a user can mend into one clear message and exit code 1."""
-    from model_store.errors import StoreError  # noqa: PLC0415 - keeps `config` quick
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except Invalid as error:
-            lines = [f"  {path}: {', '.join(messages)}" for path, messages in error.errors.items()]
-            raise click.ClickException("\n".join([str(error), *lines])) from error
-        except (PlumblineError, StoreError) as error:
-            raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            # Left to end by itself, Python dies of the signal instead of exiting with 1 when the interrupt fell into code made
-            # from a string, as libraries do while they are imported.
-            click.echo("Aborted!", err=True)
-            os._exit(1)
-
-    return run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,3 +80,7 @@ def selftest() -> None:
     from service.training.selftest import run  # noqa: PLC0415
 
     sys.exit(run())
+
+
+for command in (models, export_command, import_command):
+    main.add_command(command)

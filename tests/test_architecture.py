@@ -27,7 +27,8 @@ ROOMS: dict[str, set[str]] = {
     "service.serving": {"model_store", *DATA},
     "service.api": {"model_store", *DATA, "service.training", "service.serving"},
     "service.app": {"model_store", *DATA, "service.training", "service.serving", "service.api"},
-    "service.cli": {"model_store", "service.ground", "service.training"},
+    "service.commands": {"model_store", "service.ground", "service.training"},
+    "service.cli": {"model_store", "service.ground", "service.training", "service.commands"},
     "service.__main__": {"service.cli"},
     "service.worker": {"service.ground"},
     "gunicorn.conf": {"service.ground"},
@@ -120,6 +121,10 @@ def test_flask_is_known_to_the_doors_alone() -> None:
         ("import runpy; runpy.run_path('gunicorn.conf.py')", {"torch", "prometheus_client", "flask", "polars", "scipy"}),
         ("import service.app", {"polars", "scipy", "rich", "pandas"}),
         ("import service.cli", {"torch", "polars", "scipy", "flask", "prometheus_client"}),
+        (
+            "from service.cli import main; main(['models', 'list'], standalone_mode=False)",
+            {"torch", "numpy", "polars", "scipy", "flask", "prometheus_client"},
+        ),
         ("import model_store.store", {"torch", "numpy", "flask", "prometheus_client"}),
     ],
 )

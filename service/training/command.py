@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from model_store.store import ModelStore
 from service.config import Config
@@ -15,6 +14,7 @@ from service.errors import Invalid
 from service.training.document import version_document
 from service.training.framing import in_frame
 from service.training.options import load_options, options_from_query
+from service.training.showing import show
 from service.training.sources import Limits, open_table
 from service.training.tables import SUFFIXES, count_rows
 from service.training.train import Progress as Told
@@ -78,24 +78,3 @@ def parse(given: Mapping[str, Any]) -> dict[str, Any]:
     lists = options_from_query({name: given[name] for name in LISTS if given[name]} | {"solver": [given["solver"]]})
     others = {name: value for name, value in given.items() if name not in LISTS and value is not None}
     return others | lists
-
-
-def show(document: dict[str, Any]) -> None:
-    """Print a version document: a heading, the history of gradient training if there is one, and the coefficient table."""
-    fit = document["fit"]
-    console = Console(markup=False, emoji=False, highlight=False)  # a category such as [red] or :smile: is shown as it is
-    console.print(
-        f"{document['model']} version {document['version']}: n = {fit['n']}, R² = {fit['r2']}, residual sd = {fit['residual_std']}"
-    )
-    for entry in document.get("history", ()):
-        console.print(f"epoch {entry['epoch']:>6}  loss {entry['loss']:.8g}  weight {entry['weight']}  bias {entry['bias']}")
-    for line in fit.get("advice", ()):
-        console.print(line)
-    table = Table("target", "term", "estimate", "std error", "t", "p")
-    for row in fit["coefficients"]:
-        table.add_row(row["target"], row["term"], *(_number(row[name]) for name in ("estimate", "std_error", "t", "p")))
-    console.print(table)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"

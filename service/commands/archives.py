@@ -1,0 +1,51 @@
+"""`service export` and `import`: a version as one file, from one store to another."""
+
+import secrets
+from pathlib import Path
+
+import click
+
+from model_store.archive import pack
+from service.commands.models import WHO, opened, resolved
+from service.commands.telling import as_json, print_json, tells_errors
+from service.errors import Invalid
+from service.training.document import version_document
+
+
+@click.command(name="export")
+@click.argument("version")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@tells_errors
+def export_command(version: str, file: Path) -> None:
+    """Write a VERSION with all it needs, and what it remembers if that is still kept, to one FILE for `import`."""
+    store = opened()
+    data = pack(store, *resolved(store, version))
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Invalid({str(file): [f"cannot be written ({error.strerror})"]}) from error
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", help="Model to publish it in; by default the name it had.")
+@click.option("--promote", is_flag=True, help="Serve it as live.")
+@click.option("--new-schema", is_flag=True, help="Let the model take another schema.")
+@as_json
+@tells_errors
+def import_command(file: Path, model: str | None, *, promote: bool, new_schema: bool, as_json: bool) -> None:
+    """Publish the version in FILE, which `export` wrote, under the next number of its model."""
+    from service.training.importing import import_version  # noqa: PLC0415 - torch takes a second to import
+
+    store = opened()
+    manifest = import_version(store, file.read_bytes(), model=model, promote=promote, new_schema=new_schema, who=WHO)
+    if as_json:
+        print_json(version_document(store, manifest))
+        return
+    source = manifest.document["imported"]
+    click.echo(f"{manifest.model} version {manifest.version} is version {source['version']} of {source['model']}")
+    if not promote:
+        click.echo(f"it is not served yet: `service models promote {manifest.model}@{manifest.version}`")

@@ -1,0 +1,40 @@
+"""What every command does alike: errors a user can mend become one clear message, answers are shown or printed as JSON."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from model_store.errors import StoreError
+from service.errors import Invalid, PlumblineError
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the document that the HTTP API answers.")
+
+
+def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors a user can mend into one clear message and exit code 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Invalid as error:
+            lines = [f"  {path}: {', '.join(messages)}" for path, messages in error.errors.items()]
+            raise click.ClickException("\n".join([str(error), *lines])) from error
+        except (PlumblineError, StoreError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            # Left to end by itself, Python dies of the signal instead of exiting with 1 when the interrupt fell into code made
+            # from a string, as libraries do while they are imported.
+            click.echo("Aborted!", err=True)
+            os._exit(1)
+
+    return run
+
+
+def print_json(document: object) -> None:
+    """Print a document; numbers read back to the same bits."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
