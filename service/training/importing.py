@@ -22,7 +22,14 @@ _CONTRADICTIONS = (ValueError, KeyError, TypeError, AttributeError, IndexError, 
 
 
 def import_version(
-    store: ModelStore, data: bytes, *, model: str | None = None, promote: bool = False, new_schema: bool = False, who: str = ""
+    store: ModelStore,
+    data: bytes,
+    *,
+    model: str | None = None,
+    promote: bool = False,
+    new_schema: bool = False,
+    who: str = "",
+    idempotency_key: str | None = None,
 ) -> Manifest:
     """Publish the version that an archive holds, under `model` or else the name it had; returns its manifest.
 
@@ -52,6 +59,7 @@ def import_version(
         promote=promote,
         who=who,
         reason="import",
+        idempotency_key=idempotency_key,
     )
 
 

@@ -60,7 +60,8 @@ def _train(work: Work) -> dict[str, Any]:
 def _import(work: Work) -> dict[str, Any]:
     """Publish the exported version that the body is; the version document."""
     asked = work.submission
-    manifest = import_version(work.store, work.body.read_bytes(), model=asked.model, **asked.options, who=asked.who)
+    key = asked.idempotency_key
+    manifest = import_version(work.store, work.body.read_bytes(), model=asked.model, **asked.options, who=asked.who, idempotency_key=key)
     return version_document(work.store, manifest)
 
 
