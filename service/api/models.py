@@ -4,14 +4,14 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from model_store.errors import StoreError
+from model_store.errors import NotFound, StoreError
 from model_store.store import ModelStore
 from service.api.answers import Answer, json_answer
 from service.api.flask_answers import query, to_response
 from service.api.gate import WHO
 from service.api.schemas import PageSchema
 from service.errors import Invalid, NotReady
-from service.serving.registry import LIVE, Loaded, Registry
+from service.serving.registry import Loaded, Registry
 from service.training.document import model_document
 
 
@@ -28,7 +28,7 @@ def model_doors(store: ModelStore, registry: Registry) -> Blueprint:
     @doors.get("/models/<model>")
     def model(model: str) -> Response:
         document = model_document(store, model)
-        serving = _served(registry, model) if LIVE in document["aliases"] else None
+        serving = _served(registry, model)
         document |= {
             "serving": serving.version if serving else None,
             "device": str(registry.device),
@@ -45,10 +45,10 @@ def model_doors(store: ModelStore, registry: Registry) -> Blueprint:
 
 
 def _served(registry: Registry, model: str) -> Loaded | None:
-    """What this worker serves as live, if anything."""
+    """What this worker serves as live, if anything; it serves on where the alias cannot be read any more."""
     try:
         return registry.get(model)
-    except NotReady:
+    except (NotFound, NotReady):
         return None
 
 

@@ -125,6 +125,20 @@ def test_a_damaged_model_hides_no_other(client: Client, config: Any) -> None:
     assert whole == {"model": "whole", "aliases": {"live": "1"}, "latest": "1"}
 
 
+def test_what_serves_is_told_beside_the_damage(client: Client, config: Any) -> None:
+    """A worker that has the version in memory serves on and says so, and says what is damaged."""
+    train(client, "m")
+    train(client, "m", promote=False)
+    client.put("/models/m/aliases/next", json={"version": "2"})
+    client.post("/predict", json={"model": "m", "instances": [[1]]})
+    (config.store / "models/m/aliases/next/1.json").write_bytes(b"damaged")
+    document = client.get("/models/m").json
+
+    assert (document["serving"], document["aliases"], document["latest"]) == ("1", {}, "2")
+    assert "models/m/aliases/next/1.json is damaged" in document["damaged"]
+    assert document["schema"]["features"] == [{"name": "x1", "type": "numeric"}]
+
+
 def test_deleting_a_model_deletes_it_everywhere(client: Client, make_client: MakeClient) -> None:
     """After DELETE no door of any worker knows the model, others stay, and its numbers are never used again."""
     other = make_client()
