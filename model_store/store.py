@@ -19,6 +19,7 @@ from model_store.aliases import AliasRecord
 from model_store.blobs import digests, key_of, put, require
 from model_store.collect import Collected, collect
 from model_store.errors import AlreadyExists, Conflict, NotFound, UnknownAlias, UnknownModel
+from model_store.job_notes import JobNotes
 from model_store.manifest import Manifest
 from model_store.memory import Memory
 from model_store.names import check_alias, check_name, is_digits, number
@@ -39,6 +40,7 @@ class ModelStore:
     def __init__(self, objects: LocalObjects) -> None:
         self._objects = objects
         self._newest_seen: dict[str, int] = {}  # where the search for the next number begins
+        self.job_notes = JobNotes(objects)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
