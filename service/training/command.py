@@ -12,11 +12,12 @@ from model_store.store import ModelStore
 from service.config import Config
 from service.errors import Invalid
 from service.training.document import version_document
+from service.training.files import one_form
 from service.training.framing import in_frame
 from service.training.options import load_options, options_from_query
 from service.training.showing import show
 from service.training.sources import Limits, open_table
-from service.training.tables import SUFFIXES, count_rows
+from service.training.tables import count_rows
 from service.training.train import Progress as Told
 from service.training.train import train
 
@@ -32,7 +33,7 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
     paths = find_files(patterns)
     store = ModelStore.open(config.store)
     options = in_frame(store, load_options(parse(given)))
-    form = SUFFIXES[paths[0].suffix.lower()]
+    form = one_form(paths)
     source = open_table(paths, form, options, Limits(config.max_rows, config.max_columns))
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
@@ -52,10 +53,10 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
 
 
 def find_files(patterns: Sequence[str]) -> list[Path]:
-    """The files that names and globs mean, sorted within each glob; all of one form.
+    """The files that names and globs mean, sorted within each glob.
 
     Raises:
-        Invalid: a pattern matches nothing, or a file is of a form that is not read or another than the first's.
+        Invalid: a pattern matches nothing.
     """
     paths: list[Path] = []
     for pattern in patterns:
@@ -64,12 +65,6 @@ def find_files(patterns: Sequence[str]) -> list[Path]:
         if not found:
             raise Invalid({pattern: ["matches no file"]})
         paths += found
-    forms = {path.name: SUFFIXES.get(path.suffix.lower()) for path in paths}
-    wrong = [name for name, form in forms.items() if form is None]
-    if wrong:
-        raise Invalid({name: [f"must end in one of {', '.join(SUFFIXES)}"] for name in wrong})
-    if len(set(forms.values())) > 1:
-        raise Invalid({name: ["is of another form than the first file"] for name, form in forms.items() if form != forms[paths[0].name]})
     return paths
 
 

@@ -5,13 +5,15 @@ A source knows its columns before the first batch and never holds more than one 
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from service.documents import Document
+from service.documents import Document, plain
 from service.errors import Invalid, UnsupportedMedia
 from service.regression.columns import Column
 from service.rows import Rows, check_shape
+from service.training.files import SOURCE, find_named, one_form
 from service.training.options import TrainOptions, load_options
 from service.training.tables import MEDIA, TableSource
 
@@ -54,6 +56,10 @@ class Source(Protocol):
         """The columns of the training."""
         ...
 
+    def total(self) -> int | None:
+        """How many rows there are, where that is quickly known or estimated."""
+        ...
+
     def batches(self) -> Iterator[Rows]:
         """Yield all rows, of the chosen columns; every call starts anew.
 
@@ -77,6 +83,10 @@ class JsonSource:
             self.chosen, self._rows = _named(document, options, given[0])
         check_shape(self._rows.count, len(self.chosen.all), max_rows=limits.rows, max_columns=limits.columns)
 
+    def total(self) -> int | None:
+        """The rows of the body."""
+        return self._rows.count
+
     def batches(self) -> Iterator[Rows]:
         """The one batch of the body."""
         yield self._rows
@@ -90,11 +100,11 @@ class Body:
     source: Callable[[TrainOptions], Source]
 
 
-def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Limits) -> Body:
-    """A spooled request body; `given` holds the options of a body that is not JSON.
+def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, roots: Sequence[Path] = ()) -> Body:
+    """A spooled request body; `given` holds the options of a body that is not JSON, and under `roots` are the files it may name.
 
     Raises:
-        Unreadable, Invalid, UnsupportedMedia
+        Unreadable, Invalid, TooLarge, UnsupportedMedia
     """
     if media_type in MEDIA:
         return Body(given, lambda options: open_table([path], MEDIA[media_type], options, limits))
@@ -103,6 +113,11 @@ def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Lim
     if given:
         raise Invalid({name: ["belongs in the JSON body, not in the query"] for name in given})
     document = Document(path.read_bytes())
+    if SOURCE in document.members:
+        if extra := [name for name in ("instances", "targets", "columns") if name in document.members]:
+            raise Invalid({name: ["stands beside source: give the rows in one form"] for name in extra})
+        paths = find_named(plain(document.members[SOURCE]), roots)
+        return Body(document.options(SOURCE), partial(open_table, paths, one_form(paths), limits=limits))
     weights = isinstance(document.members.get(WEIGHTS), str)
     options = document.options(*(name for name in DATA if name != WEIGHTS or not weights))
     return Body(options, lambda options: JsonSource(document, options, limits))
@@ -134,6 +149,10 @@ class TableTraining:
 
     def __init__(self, table: TableSource, chosen: Chosen, limits: Limits, *, categorical: Collection[str]) -> None:
         self.chosen, self._table, self._limits, self._categorical = chosen, table, limits, categorical
+
+    def total(self) -> int | None:
+        """The rows of the files, estimated where they do not say."""
+        return self._table.count()
 
     def batches(self) -> Iterator[Rows]:
         """Batches in file order, in bounded memory."""

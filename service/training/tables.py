@@ -71,6 +71,10 @@ class TableSource:
                 yield _rows(frame, numeric, first=first, mixed=names if self._form in {"parquet", "arrow"} else categorical)
                 first += len(frame)
 
+    def count(self) -> int | None:
+        """How many rows there are, as `count_rows` has it."""
+        return count_rows(self._paths, self._form)
+
     def _frames(self, names: Sequence[str], texts: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Batches of the columns: numbers as float64 (typed whole ones as they are), all else as text; no blank lines at a CSV's end."""
         as_text = self._form == "csv" and self._numeric_missing
