@@ -31,6 +31,10 @@ def _path(value: str) -> Path:
     return Path(value).absolute()
 
 
+def _roots(value: str) -> tuple[Path, ...]:
+    return tuple(_path(part.strip()) for part in value.split(",") if part.strip())
+
+
 def _level(value: str) -> str:
     if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be debug, info, warning or error")
@@ -86,6 +90,8 @@ class Config:
     max_rows: int = _setting(_whole(1), "10000000", "most rows in one request")
     max_columns: int = _setting(_whole(1), "4096", "most feature and target columns in one request")
     max_queued_trainings: int = _setting(_whole(1), "16", "trainings that may wait or run before new ones get 429")
+    keep_jobs_hours: int = _setting(_whole(1), "24", "hours that the record of a finished job is kept, and with it its idempotency key")
+    data_roots: tuple[Path, ...] = _setting(_roots, "", "directories, separated by commas, whose files a training may name as its source")
     loaded_versions: int = _setting(_whole(1), "128", "versions each worker keeps in memory; the least recently used leaves first")
     graceful_seconds: int = _setting(_whole(1), "30", "time given to requests in flight when the service stops")
     log_level: str = _setting(_level, "info", "debug, info, warning or error")
@@ -157,11 +163,15 @@ def _read(setting: Field[Any], environ: Mapping[str, str]) -> tuple[Any, str]:
         raise BadSetting(f"{name} {error}") from error
 
 
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def explain(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
     """(variable, value, source, meaning) of every setting; a secret's value is only counted, never shown."""
     rows = []
     for setting in fields(Config):
         value, source = _read(setting, environ)
-        shown = f"{len(value)} token(s)" if setting.metadata["secret"] else str(value)
+        shown = f"{len(value)} token(s)" if setting.metadata["secret"] else _text(value)
         rows.append((variable(setting), shown, source, setting.metadata["meaning"]))
     return rows

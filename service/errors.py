@@ -12,6 +12,8 @@ PlumblineError
 ├── UnknownJob            no such job
 ├── Contradiction         the operation contradicts the model's state
 ├── PreconditionFailed    the state is not the one that `If-Match` or `expect` names
+├── Cancelled             the job was cancelled before it was done
+├── JobLost               the process that ran the job ended before the job did
 ├── QueueFull             too many trainings wait
 └── NotReady              the service cannot serve this now
 """
@@ -71,6 +73,14 @@ class Contradiction(PlumblineError):
 
 class PreconditionFailed(PlumblineError):
     """The state is not the one that the caller expects; nothing was changed."""
+
+
+class Cancelled(PlumblineError):
+    """The job was cancelled before it published anything."""
+
+
+class JobLost(PlumblineError):
+    """The process that ran the job ended before the job did."""
 
 
 class QueueFull(PlumblineError):

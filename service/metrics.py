@@ -25,7 +25,9 @@ if directory := os.environ.get(MULTIPROCESS):  # must come before the first metr
 REQUESTS = Counter("plumbline_requests", "Requests answered.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram("plumbline_request_seconds", "Time from the request's header to its answer.", ["route"], buckets=SECONDS)
 ROWS_PREDICTED = Counter("plumbline_rows_predicted", "Rows predicted.", ["model"])
-TRAININGS = Counter("plumbline_trainings", "Trainings by outcome: succeeded, refused (the request was wrong) or failed.", ["outcome"])
+TRAININGS = Counter(
+    "plumbline_trainings", "Trainings by outcome: succeeded, refused (the request was wrong), cancelled or failed.", ["outcome"]
+)
 TRAINING_SECONDS = Histogram(
     "plumbline_training_seconds",
     "Time of a training from start to publication.",

@@ -124,6 +124,28 @@ def queue_full(path: str, request: dict[str, Any] | None = None) -> Callable[[Ho
     return ask
 
 
+def cancelled(*, running: bool) -> Callable[[House], TestResponse]:
+    """The cancelling of a job that waits, or that a trainer has taken."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client(trainer=False)
+        place = client.post("/train", json=LINE, headers={"Prefer": "respond-async"}).headers["Location"]
+        if running:
+            store = ModelStore.open(house.root)
+            assert Jobs(store, house.root / "spool", limit=10).take(place.removeprefix("/jobs/")) is not None
+        return client.delete(place)
+
+    return ask
+
+
+def cancelled_without_space(house: House) -> TestResponse:
+    """The cancelling of a job that waits, when its record finds no space."""
+    client = house.client(trainer=False)
+    place = client.post("/train", json=LINE, headers={"Prefer": "respond-async"}).headers["Location"]
+    with files_of_at_most(50):
+        return client.delete(place)
+
+
 def store_full(path: str) -> Callable[[House], TestResponse]:
     """A job whose body finds no space."""
 
@@ -246,8 +268,25 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         **bodies("/predict"),
         503: damaged("POST", "/predict", {"json": ONE}),
     },
+    ("get", "/jobs"): {
+        200: asks("GET", "/jobs"),
+        **guarded("GET", "/jobs"),
+        422: asks("GET", "/jobs?state=lost"),
+        503: unavailable("GET", "/jobs", folders=("jobs",)),
+    },
+    ("delete", "/jobs/{job_id}"): {
+        200: cancelled(running=False),
+        202: cancelled(running=True),
+        204: asks("DELETE", "/jobs/{job}"),
+        **guarded("DELETE", "/jobs/{job}"),
+        404: asks("DELETE", "/jobs/none"),
+        422: asks("DELETE", "/jobs/no%20id"),
+        503: unavailable("DELETE", "/jobs/{job}", folders=("jobs",)),
+        507: cancelled_without_space,
+    },
     ("get", "/jobs/{job_id}"): {
         200: asks("GET", "/jobs/{job}"),
+        304: asks("GET", "/jobs/{job}", {"headers": {"If-None-Match": "*"}}),
         **guarded("GET", "/jobs/{job}"),
         404: asks("GET", "/jobs/none"),
         422: asks("GET", "/jobs/no%20id"),

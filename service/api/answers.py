@@ -27,6 +27,7 @@ STATUS: dict[type[Exception], int] = {
     store_errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Contradiction: 409,
+    errors.Cancelled: 409,
     store_errors.AlreadyExists: 409,
     store_errors.Conflict: 409,
     errors.PreconditionFailed: 412,
@@ -40,6 +41,7 @@ STATUS: dict[type[Exception], int] = {
     store_errors.CorruptObject: 500,
     store_errors.StoreError: 500,
     errors.NotReady: 503,
+    errors.JobLost: 503,
     store_errors.StoreUnavailable: 503,
     store_errors.StoreFull: 507,
 }

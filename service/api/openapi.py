@@ -15,12 +15,13 @@ from service.api.answers import JSON, PROBLEM
 from service.api.importing import ARCHIVES
 from service.training.living_options import LearnDocumentSchema
 from service.training.options import TrainDocumentSchema
+from service.training.records import STATES
 
 TEXTS = {
     200: "Answered.",
     201: "Published; `Location` names the version.",
+    202: "Accepted, not finished; `Location` names the job.",
     204: "Done.",
-    202: "Accepted; `Location` names the job.",
     302: "To the documentation, for a client that accepts HTML.",
     304: "The client has it already.",
     400: "The body cannot be read.",
@@ -94,6 +95,13 @@ TABLE_OPTIONS = (
     *(_query(name, kind, _about(name)) for name, kind in OPTIONS),
     *(_query(name, "string", _about(name), enum=values) for name, values in CHOICES.items()),
 )
+STATE = _query("state", "string", "only jobs in this state", enum=list(STATES))
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "the same for a retry of the same request, which is then answered by the outcome of the first",
+}
 PREFER = {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=SECONDS` (default 10) or `respond-async`"}
 TRAIN_BODY = {
     JSON: {
@@ -128,11 +136,15 @@ FORMAT = _query("format", "string", "as stored, or for `torch.load`", enum=["saf
 ENDS = tuple(_query(name, "string", "number or alias") | {"required": True} for name in ("from", "to"))
 OPERATIONS = (
     Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
-              (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER)),
+              (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/learn", "Learn more rows: a new version, as if trained on all of them.", schemas.VersionSchema,
-              LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER)),
+              LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
-    Operation("get", "/jobs/{job_id}", "A job's state and result.", schemas.JobSchema, LOOK, parameters=(JOB,)),
+    Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
+    Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),
+              parameters=(JOB, IF_NONE_MATCH)),
+    Operation("delete", "/jobs/{job_id}", "Cancel a job, or remove the record of a finished one.", schemas.JobSchema,
+              (200, 202, 204, *READ, 404, 422, 503, 507), parameters=(JOB,)),
     Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),
     Operation("get", "/models/{model}", "One model as it is served.", schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
     Operation("get", "/models/{model}/versions", "Versions of a model.", schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),

@@ -89,11 +89,13 @@ def fit_gradient(
     dtype: torch.dtype = torch.float64,
     history: bool = False,
     progress: Progress | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> GradientFit | Divergence:
     """Train `nn.Linear` on the design X [n, p] and targets y [n] or [n, m], both float64, its rows weighted by weights [n].
 
     The arithmetic is that of the usual torch loop in `dtype`: equal bits from an equal start. The same seed gives the same start
-    and the same mini-batches. Raises ValueError where shapes, values and options do not fit together.
+    and the same mini-batches. `check` is called before each batch; what it raises ends the training.
+    Raises ValueError where shapes, values and options do not fit together.
     """
     _check(X, y, weights)
     basis = Basis.of(X, intercept=intercept, standardize=options.standardize)
@@ -102,7 +104,7 @@ def fit_gradient(
 
     entries: list[Epoch] = []
     first = previous = math.nan
-    for epoch, loss in enumerate(_losses(model, rows, options)):
+    for epoch, loss in enumerate(_losses(model, rows, options, check)):
         if epoch == 0:
             first = loss
         elif progress is not None:
@@ -154,13 +156,14 @@ def _initial_model(columns: int, targets: int, options: GradientOptions, basis: 
     return model
 
 
-def _losses(model: nn.Linear, rows: _Rows, options: GradientOptions) -> Iterator[float]:
+def _losses(model: nn.Linear, rows: _Rows, options: GradientOptions, check: Callable[[], None]) -> Iterator[float]:
     """The loss over all rows before each epoch and after the last; the model moves between one and the next."""
     step = OPTIMIZERS[options.name](list(model.parameters()), options)
     order = torch.Generator().manual_seed(options.seed)
 
     def objective(some: Tensor | None = None) -> Tensor:
         part = rows if some is None else rows.take(some)
+        check()
         return part.loss(model(part.design))
 
     for _ in range(options.epochs):

@@ -1,41 +1,43 @@
-"""Jobs: work that outlives its request. The truth is on disk, so that any worker can answer for it and any process may die.
+"""Jobs: work that outlives its request. The truth is in the store, so that any worker of any replica can answer for it.
 
-A job's record stands in the store; its request waits in the spool until it is finished:
-`ID.body` the request body, `ID.queued` what was asked, renamed to `ID.running` by the one trainer that takes it.
-That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
-so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone, and fails it.
-`bell` is a named pipe through which whoever queues a job wakes a trainer.
-States: queued -> running -> succeeded | failed.
+A job's record stands in the store; its request waits in the spool of one replica until it is finished (`spool`).
+Its runner renews the record while it runs. Whoever looks and sees that the runner is gone fails the job: on the runner's own
+replica by the lock that it held, elsewhere by a record that was not renewed in time.
 """
 
-import errno
-import fcntl
 import json
+import logging
 import os
+import secrets
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_store.errors import NotFound, StoreFull
+from model_store.errors import NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
-from service.errors import PlumblineError, QueueFull, UnknownJob
+from service.errors import Cancelled, JobLost, UnknownJob
+from service.training.claims import Claims
+from service.training.records import FINISHED, LEASE, age, born, failure, is_gone, now, renewed
+from service.training.spool import Spool
 
-BELL = "bell"
-FINISHED = ("succeeded", "failed")
-SUBMITTED_WITHIN = timedelta(seconds=10)  # from a job's record to its request in the spool: a millisecond, with room for a stall
-RECEIVED_WITHIN_SECONDS = 24 * 3600.0  # no upload takes longer
 LOST = "the trainer process ended while the job ran; nothing was published unless the model says so: send the request again"
+STOPPED = "the job was cancelled; nothing was published"
+LOOK_SECONDS = 0.5
+log = logging.getLogger("plumbline.trainer")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What was asked of a job: the operation, the model that the address names, the body's media type and the options not in the body."""
+    """What was asked of a job: the operation, the model that the address names, the body's media type and the options not in the body.
+
+    `idempotency_key` is the client's together with its identity, as one name; `since` is when a request with it first came,
+    if an earlier attempt at it may have been committed.
+    """
 
     media_type: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -44,80 +46,109 @@ class Submission:
     operation: str = "train"
     model: str | None = None
     idempotency_key: str | None = None
+    since: str | None = None
 
 
 class Jobs:
-    """The records and the spool of one service."""
+    """The records of one store and the spool of one replica; at most `limit` jobs wait or run in it."""
 
     def __init__(self, store: ModelStore, spool: Path, *, limit: int) -> None:
-        self._store, self._spool, self._limit = store, spool, limit
-        self._held: dict[str, int] = {}  # the locked files of the jobs this process runs
-        spool.mkdir(parents=True, exist_ok=True)
+        self._store, self._spool = store, Spool(spool, limit=limit)
+        self._held: dict[str, tuple[int, dict[str, Any]]] = {}  # lock and record of the jobs this process runs
+        self._claims = Claims(store.job_notes)
 
     @contextmanager
-    def receiving(self) -> Iterator[tuple[str, BinaryIO]]:
+    def receiving(self, *, again: bool = False) -> Iterator[tuple[str, BinaryIO]]:
         """A new job's id and the durable file its body goes to; the file is removed when receiving fails.
+
+        `again` says that the request may have been sent before, and so may need no room.
 
         Raises:
             QueueFull: as many jobs as allowed wait or run.
         """
-        if len(self._waiting()) >= self._limit:
-            raise QueueFull(f"{self._limit} trainings wait already; try again later, or raise PLUMBLINE_MAX_QUEUED_TRAININGS")
-        job_id = uuid.uuid4().hex
-        body = self.body(job_id)
-        try:
-            with _space_left(), body.open("xb") as file:
-                yield job_id, file
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            body.unlink(missing_ok=True)
-            raise
+        if not again:
+            self._spool.check_room()
+        # By the time first, so that the newest are found without reading them all.
+        job_id = f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+        with self._spool.receiving(job_id) as file:
+            yield job_id, file
 
-    def submit(self, job_id: str, submission: Submission) -> dict[str, Any]:
-        """Queue a job whose body has been received; returns its record."""
-        record = {"id": job_id, "state": "queued", "created": _now(), "request_id": submission.request_id}
-        waiting = self._spool / f"{job_id}.queued"
-        temporary = waiting.with_suffix(".new")
-        with _space_left():
-            temporary.write_text(json.dumps(asdict(submission)), "utf-8")
-        self._store.put_job(job_id, record)
-        temporary.rename(waiting)
-        return record
+    def submit(
+        self, job_id: str, submission: Submission, *, request: str = "", again: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    ) -> str:
+        """Queue a job whose body has been received; returns its id, or that of the job that has its idempotency key already.
+
+        `request` is the digest of what is asked, `again` tells of the other job's record whether it ended in vain.
+
+        Raises:
+            QueueFull: as many jobs as allowed wait or run.
+            Invalid: the key was used for another request.
+        """
+        key = submission.idempotency_key
+        record = {"id": job_id, "state": "queued", "operation": submission.operation, "created": now()}
+        try:
+            lease = {"spool": self._spool.name, "key": key}
+            self._store.put_job(job_id, record | {"request_id": submission.request_id, LEASE: lease})
+            if key is not None:
+                known, since = self._claims.take(key, job_id, request, lambda other: again(self.record(other)))
+                if known != job_id:
+                    self._discard(job_id)
+                    return known
+                submission = replace(submission, since=since)
+            self._spool.enqueue(job_id, json.dumps(asdict(submission)))
+        except BaseException:
+            self._discard(job_id)
+            raise
+        return job_id
 
     def ring(self, _job_id: str) -> None:
         """Wake a trainer, if one listens; never waits for it."""
-        with suppress(OSError):  # none listens, or it was rung so often that the pipe is full
-            bell = os.open(self._spool / BELL, os.O_WRONLY | os.O_NONBLOCK)
-            try:
-                os.write(bell, b"!")
-            finally:
-                os.close(bell)
+        self._spool.ring()
 
     def listen(self) -> int:
         """A descriptor that becomes readable when `ring` is called."""
-        with suppress(FileExistsError):
-            os.mkfifo(self._spool / BELL, 0o600)
-        return os.open(self._spool / BELL, os.O_RDWR | os.O_NONBLOCK)  # open for writing too, so that it never ends
+        return self._spool.listen()
 
     def body(self, job_id: str) -> Path:
         """Where a job's request body is."""
-        return self._spool / f"{job_id}.body"
+        return self._spool.body(job_id)
 
     def take(self, job_id: str) -> Submission | None:
-        """Make a queued job this process's own and running; None when another process has it."""
-        queued, running = self._spool / f"{job_id}.queued", self._running(job_id)
-        held = _lock(queued)
-        if held is None:
+        """Make a queued job this process's own and running; None when another process has it, or it is to stop.
+
+        It stays queued while the store cannot record that it runs.
+        """
+        taken = self._spool.take(job_id)
+        if taken is None:
             return None
+        held, request = taken
         try:
-            queued.rename(running)  # fails when another process took the job, finished it and let go between our two steps
-        except FileNotFoundError:
-            os.close(held)
+            record = self._store.job(job_id)
+            if record["state"] in FINISHED:  # failed by another replica, which has not heard of this one for long
+                self._spool.drop(job_id, held)
+                return None
+            self._held[job_id] = held, record
+            if self.asked_to_stop(job_id):
+                self.stop(job_id)
+                return None
+            self._put(job_id, state="running", started=now())
+        except NotFound:  # removed meanwhile
+            self._spool.drop(job_id, held)
             return None
-        self._held[job_id] = held
-        self._update(job_id, state="running", started=_now())
-        return Submission(**json.loads(running.read_text("utf-8")))
+        except StoreError:
+            log.exception("a job cannot be started and stays queued", extra={"job": job_id})
+            self._held.pop(job_id, None)
+            self._spool.put_back(job_id, held)
+            return None
+        return Submission(**json.loads(request))
+
+    def renew(self, job_id: str, progress: Mapping[str, Any]) -> None:
+        """Tell that a job of this process still runs, and how far it is."""
+        self._put(job_id, progress=dict(progress))
+
+    def asked_to_stop(self, job_id: str) -> bool:
+        """Whether somebody cancelled the job."""
+        return self._store.job_notes.asked_to_stop(job_id)
 
     def succeed(self, job_id: str, result: dict[str, Any]) -> None:
         """Finish a job with its result."""
@@ -125,18 +156,47 @@ class Jobs:
 
     def fail(self, job_id: str, error: Exception) -> None:
         """Finish a job with the error that ended it; the text of an unexpected one stays in the log."""
-        known = isinstance(error, PlumblineError) or type(error).__module__.startswith("model_store.")
-        detail = str(error) if known else "the training failed for a reason that is in the log of the service"
-        failure = {"kind": type(error).__name__, "detail": detail, "errors": getattr(error, "errors", None)}
-        self._finish(job_id, state="failed", error=failure)
+        self._finish(job_id, state="failed", error=failure(error))
+
+    def stop(self, job_id: str) -> None:
+        """Finish a job of this process that was cancelled."""
+        self._finish(job_id, state="cancelled", error=failure(Cancelled(STOPPED)))
+        self._store.job_notes.stopped(job_id)
+
+    def cancel(self, job_id: str) -> dict[str, Any] | None:
+        """Ask an unfinished job to stop and return its record; remove the record of a finished one.
+
+        A queued job is cancelled at once, a running one when its runner looks, within about a second.
+
+        Raises:
+            UnknownJob
+        """
+        if self.record(job_id)["state"] in FINISHED:
+            self._discard(job_id)
+            return None
+        self._store.job_notes.ask_to_stop(job_id)
+        taken = self._spool.take(job_id)
+        if taken is not None:
+            try:
+                self._held[job_id] = taken[0], self._store.job(job_id)
+                self.stop(job_id)
+            except StoreError:  # whoever takes it will see that it is to stop
+                self._held.pop(job_id, None)
+                self._spool.put_back(job_id, taken[0])
+                raise
+        record = self.record(job_id)
+        if record["state"] in FINISHED:  # meanwhile, perhaps, and then nobody else removes the note
+            self._store.job_notes.stopped(job_id)
+        return record
 
     def recover(self) -> list[str]:
         """Fail the jobs whose process is gone and return the ids of those still queued, oldest first."""
-        self._sweep()
-        for job_id, state, _ in self._waiting():
+        self._spool.sweep()
+        for job_id, state, _ in self._spool.waiting():
             if state == "running":
-                self._fail_if_lost(job_id)
-        return [job_id for _, job_id in sorted((age, job_id) for job_id, state, age in self._waiting() if state == "queued")]
+                with suppress(StoreError):  # the next look is soon
+                    self._fail_if_lost(job_id)
+        return [job_id for _, job_id in sorted((age, job_id) for job_id, state, age in self._spool.waiting() if state == "queued")]
 
     def record(self, job_id: str) -> dict[str, Any]:
         """The record of a job.
@@ -146,107 +206,96 @@ class Jobs:
         """
         try:
             record = self._store.job(job_id)
-            lost = record["state"] not in FINISHED and (self._fail_if_lost(job_id) or self._never_came(job_id))
+            lost = record["state"] not in FINISHED and (self._fail_if_lost(job_id) or self._fail_if_gone(job_id))
             return self._store.job(job_id) if lost else record
         except NotFound as error:
-            raise UnknownJob("there is no such job; finished jobs are kept in the store they ran in") from error
+            raise UnknownJob("there is no such job; finished jobs are kept for PLUMBLINE_KEEP_JOBS_HOURS") from error
+
+    def newest(self, *, before: str | None = None) -> Iterator[dict[str, Any]]:
+        """The records of all jobs, or of those older than the job `before`, the newest first; read as they are asked for."""
+        for job_id in reversed(self._store.jobs()):
+            if before is None or job_id < before:
+                with suppress(UnknownJob):  # removed meanwhile
+                    yield self.record(job_id)
 
     def wait(self, job_id: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """The record once the job is finished, or as it is after `seconds` or when `until` is true."""
         deadline = time.monotonic() + seconds
         pause = 0.001
         while (record := self.record(job_id))["state"] not in FINISHED and time.monotonic() < deadline and not until():
-            time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
-            pause = min(pause * 1.2, 0.05)
+            # A record is read where there is news: when the request has left this spool, or now and then.
+            look, here = min(deadline, time.monotonic() + LOOK_SECONDS), self._spool.knows(job_id)
+            while (left := look - time.monotonic()) > 0 and not until() and here == self._spool.knows(job_id):
+                time.sleep(min(pause, left))
+                pause = min(pause * 1.2, 0.05)
         return record
 
-    def _update(self, job_id: str, **changes: Any) -> None:
-        self._store.put_job(job_id, self._store.job(job_id) | changes)
+    def remove_old(self, hours: float, *, most: int) -> int:
+        """Remove up to `most` records of jobs that finished more than `hours` ago; how many were removed."""
+        removed, limit = 0, timedelta(hours=hours)
+        for job_id in self._store.jobs():
+            if removed == most or born(job_id) > datetime.now(UTC) - limit:  # the others are younger still
+                break
+            with suppress(UnknownJob):
+                record = self.record(job_id)
+                if record["state"] in FINISHED and age(record["finished"]) > limit:
+                    self._discard(job_id)
+                    removed += 1
+        return removed
+
+    def _put(self, job_id: str, **changes: Any) -> None:
+        """Change the record of a job of this process."""
+        held, record = self._held[job_id]
+        record = renewed(record, **changes)
+        self._held[job_id] = held, record
+        self._store.put_job(job_id, record)
 
     def _finish(self, job_id: str, **changes: Any) -> None:
-        self._update(job_id, finished=_now(), **changes)
-        self._forget(job_id)
+        self.body(job_id).unlink(missing_ok=True)  # first, for the room that the record may need
+        self._put(job_id, finished=now(), **changes)
+        held, _ = self._held.pop(job_id)
+        self._spool.drop(job_id, held)
 
-    def _forget(self, job_id: str) -> None:
-        """Remove the request of a finished job, and let go of it."""
-        self.body(job_id).unlink(missing_ok=True)
-        self._running(job_id).unlink(missing_ok=True)
-        if job_id in self._held:
-            os.close(self._held.pop(job_id))
+    def _discard(self, job_id: str) -> None:
+        """Remove all there is of a job that nobody runs."""
+        self._spool.drop(job_id)
+        with suppress(NotFound):
+            key = self._store.job(job_id).get(LEASE, {}).get("key")
+            if key is not None:
+                self._claims.release(key, job_id)
+            self._store.job_notes.stopped(job_id)
+            self._store.delete_job(job_id)
 
     def _fail_if_lost(self, job_id: str) -> bool:
-        """Fail a running job whose process is gone; returns whether it was."""
-        held = _lock(self._running(job_id))
+        """Fail a running job of this spool whose process is gone; returns whether it was."""
+        held = self._spool.take_over(job_id)
         if held is None:
             return False
         try:
+            record = self._store.job(job_id)
             # Its process may have ended after the job did, or the job while we came for the lock.
-            if self._store.job(job_id)["state"] in FINISHED:
-                self._forget(job_id)
-            else:
+            if record["state"] not in FINISHED:
+                self._held[job_id] = held, record
+                self.fail(job_id, JobLost(LOST))
                 metrics.TRAININGS.labels("failed").inc()
-                self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
-        finally:
+                return True
+        except NotFound:
+            pass
+        except StoreError:
+            self._held.pop(job_id, None)
             os.close(held)
+            raise
+        self._spool.drop(job_id, held)
         return True
 
-    def _never_came(self, job_id: str) -> bool:
-        """Fail a job that has long had no request in the spool: its submission broke off; returns whether it did."""
-        if any((self._spool / f"{job_id}.{state}").exists() for state in ("queued", "running")):
+    def _fail_if_gone(self, job_id: str) -> bool:
+        """Fail a job that this spool does not have and that nobody cares for any more; returns whether it was, or has ended."""
+        if self._spool.knows(job_id):
             return False
-        if datetime.now(UTC) - datetime.fromisoformat(self._store.job(job_id)["created"]) < SUBMITTED_WITHIN:
+        record = self._store.job(job_id)
+        if record["state"] in FINISHED:  # meanwhile: a job is recorded as finished before its files go
+            return True
+        if not is_gone(record, self._spool.name):
             return False
-        if self._store.job(job_id)["state"] not in FINISHED:  # a job is recorded as finished before its files go
-            self._finish(job_id, state="failed", error={"kind": "JobLost", "detail": LOST, "errors": None})
+        self._store.put_job(job_id, record | {"state": "failed", "finished": now(), "error": failure(JobLost(LOST))})
         return True
-
-    def _sweep(self) -> None:
-        """Remove bodies whose submission broke off long ago."""
-        waiting = {job_id for job_id, _, _ in self._waiting()}
-        for path in self._spool.iterdir():
-            with suppress(FileNotFoundError):
-                old = time.time() - path.stat().st_mtime > RECEIVED_WITHIN_SECONDS
-                if path.suffix in (".body", ".new") and path.stem not in waiting and old:
-                    path.unlink()
-
-    def _running(self, job_id: str) -> Path:
-        return self._spool / f"{job_id}.running"
-
-    def _waiting(self) -> list[tuple[str, str, int]]:
-        """(id, state, time it was queued) of every job that is queued or running."""
-        found = []
-        for path in self._spool.iterdir():
-            job_id, _, state = path.name.partition(".")
-            if state in ("queued", "running"):
-                with suppress(FileNotFoundError):  # it has gone on meanwhile
-                    found.append((job_id, state, path.stat().st_mtime_ns))
-        return found
-
-
-def _lock(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file; None when there is no such file or another descriptor holds it."""
-    try:
-        held = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        return None
-    return held
-
-
-@contextmanager
-def _space_left() -> Iterator[None]:
-    """Say in the store's words that the spool, which lies in it, is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreFull("no space is left in the store for the request: free some, or delete versions, then try again") from error
-        raise
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -80,6 +80,7 @@ class NewRows:
         Raises:
             Invalid: rows are wrong, or there are none.
         """
+        self._progress.check()  # an operation that starts again and again can be cancelled
         schema, resolution = base.schema, base.memory.moments.resolution.tolist()
         if self._last is None or self._last[:2] != (schema, resolution):
             if self._asked.target not in (None, schema.targets):

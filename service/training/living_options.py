@@ -73,6 +73,7 @@ class LearnDocumentSchema(LearnOptionsSchema):
     weights = fields.Raw(metadata={"description": "the name of a column of weights, or one weight per row"})
     targets = fields.List(fields.Raw(), metadata={"description": "one number per instance, or one list of numbers for several targets"})
     columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw()), metadata={"description": "whole columns by name"})
+    source = fields.String(metadata={"description": "files under PLUMBLINE_DATA_ROOTS: a relative name or a glob"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import marshmallow as ma
 from service.training.document import version_document
 from service.training.living import learn
 from service.training.living_options import IF_MATCH, LearnOptionsSchema, LivingOptions
-from service.training.sources import Body, open_body
+from service.training.sources import Body
 from service.training.work import Work
 from service.validation import validated
 
@@ -25,10 +25,9 @@ def _learn(work: Work) -> dict[str, Any]:
 
 def _opened(work: Work, schema: ma.Schema) -> tuple[Body, LivingOptions]:
     """The body of a request with rows, and its options."""
-    asked = work.submission
-    given = dict(asked.options)
+    given = dict(work.submission.options)
     headers = {IF_MATCH: given.pop(IF_MATCH)} if IF_MATCH in given else {}
-    body = open_body(work.body, asked.media_type, given, work.limits)
+    body = work.open(given)
     options: LivingOptions = validated(schema, dict(body.given) | headers)
     return body, options
 

@@ -70,7 +70,7 @@ class TrainOptionsSchema(ma.Schema):
 
 
 class TrainDocumentSchema(TrainOptionsSchema):
-    """The JSON body of `POST /train`: options and one of three forms of data (documentation; the data is read by `sources`)."""
+    """The JSON body of `POST /train`: options and one of four forms of data (documentation; the data is read by `sources`)."""
 
     instances = fields.List(
         fields.Raw(), metadata={"description": "rows: lists of numbers (with `targets`), or objects by column name (with `target`)"}
@@ -78,6 +78,7 @@ class TrainDocumentSchema(TrainOptionsSchema):
     weights = fields.Raw(metadata={"description": "the name of a column of weights, or one weight per row"})
     targets = fields.List(fields.Raw(), metadata={"description": "one number per instance, or one list of numbers for several targets"})
     columns = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw()), metadata={"description": "whole columns by name"})
+    source = fields.String(metadata={"description": "files under PLUMBLINE_DATA_ROOTS: a relative name or a glob"})
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ class HeldRows:
     chosen: Chosen
     rows: Rows
 
+    def total(self) -> int:
+        """How many there are."""
+        return self.rows.count
+
     def batches(self) -> Iterator[Rows]:
         """All of them."""
         yield self.rows

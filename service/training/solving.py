@@ -48,9 +48,15 @@ class Solved:
 
 
 def solve(
-    schema: Schema, moments: Moments, options: TrainOptions, *, design: Design | None = None, progress: Progress | None = None
+    schema: Schema,
+    moments: Moments,
+    options: TrainOptions,
+    *,
+    design: Design | None = None,
+    progress: Progress | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Solved:
-    """Solve as the options ask.
+    """Solve as the options ask; gradient training calls `progress` after each epoch and `check` before each batch.
 
     Raises:
         Invalid: gradient training diverged; the text says which rate to try.
@@ -60,7 +66,7 @@ def solve(
     solver = options.solver
     if isinstance(solver, Gradient):
         assert design is not None  # noqa: S101 - `train` keeps the rows for this solver
-        return _by_gradient(schema, moments, closed, options=options, solver=solver, design=design, progress=progress)
+        return _by_gradient(schema, moments, closed, options=options, solver=solver, design=design, progress=progress, check=check)
     if isinstance(solver, Exact) and not solver.ridge:
         return Solved(closed.coefficients, _exact_document(schema, closed))
     if isinstance(solver, Sparse):
@@ -72,7 +78,15 @@ def solve(
 
 
 def _by_gradient(
-    schema: Schema, moments: Moments, closed: Fit, *, options: TrainOptions, solver: Gradient, design: Design, progress: Progress | None
+    schema: Schema,
+    moments: Moments,
+    closed: Fit,
+    *,
+    options: TrainOptions,
+    solver: Gradient,
+    design: Design,
+    progress: Progress | None,
+    check: Callable[[], None],
 ) -> Solved:
     intercept = schema.frame.intercept
     targets = torch.from_numpy(np.ascontiguousarray(design.Y))
@@ -85,6 +99,7 @@ def _by_gradient(
         dtype=torch.float32 if options.dtype == "float32" else torch.float64,
         history=options.history,
         progress=progress,
+        check=check,
     )
     if isinstance(fit, Divergence):
         raise Invalid({"solver.learning_rate": [fit.advice]}, "the training diverged and nothing was published")

@@ -27,10 +27,15 @@ from service.training.sources import Chosen, Source
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training tells while it runs: rows read so far, and of gradient training (epoch, epochs, loss)."""
+    """What a training tells while it runs: rows read so far, of gradient training (epoch, epochs, loss), and how to count all rows.
+
+    Each may raise what ends the training, and `check`, called where nothing is to be told, does nothing else.
+    """
 
     rows: Callable[[int], None] = lambda _rows: None
     epoch: Callable[[int, int, float], None] = lambda _epoch, _epochs, _loss: None
+    check: Callable[[], None] = lambda: None
+    count: Callable[[Callable[[], int | None]], None] = lambda _total: None
 
 
 QUIET = Progress()
@@ -49,7 +54,14 @@ def require_exact_products() -> None:
 
 
 def train(
-    store: ModelStore, source: Source, options: TrainOptions, *, progress: Progress = QUIET, who: str = "", threads: int = 1
+    store: ModelStore,
+    source: Source,
+    options: TrainOptions,
+    *,
+    progress: Progress = QUIET,
+    who: str = "",
+    idempotency_key: str | None = None,
+    threads: int = 1,
 ) -> Manifest:
     """Fit the rows of `source` and publish the version; `threads` form the moments, each with a BLAS of one thread.
 
@@ -70,10 +82,17 @@ def train(
     design = accumulate(memory, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
     if memory.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
-    solved = solve(schema, memory.moments, options, design=design, progress=progress.epoch)
+    solved = solve(schema, memory.moments, options, design=design, progress=progress.epoch, check=progress.check)
     making = Making(
-        model=options.model, operation="train", promote=options.promote, description=options.description, labels=options.labels, who=who
+        model=options.model,
+        operation="train",
+        promote=options.promote,
+        description=options.description,
+        labels=options.labels,
+        who=who,
+        idempotency_key=idempotency_key,
     )
+    progress.check()
     return publish(store, schema, memory, solved, making, dtype=options.dtype)
 
 

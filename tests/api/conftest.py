@@ -32,7 +32,9 @@ def make_client(tmp_path: Path) -> MakeClient:
         store = ModelStore.open(config.store)
         jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
         limits = Limits(config.max_rows, config.max_columns)
-        return Client(create_app(config, ring=lambda job_id: run_job(jobs, store, limits, job_id) if trainer else None))
+        return Client(
+            create_app(config, ring=lambda job_id: run_job(jobs, store, limits, job_id, roots=config.data_roots) if trainer else None)
+        )
 
     return make
 

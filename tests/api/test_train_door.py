@@ -74,7 +74,7 @@ def test_an_asynchronous_training_is_found_by_its_job(make_client: MakeClient) -
     answer = waiting.post("/train", json=LINE, headers={"Prefer": "respond-async", "X-Request-Id": "r-7"})
     record: Any = answer.json
     assert (answer.status_code, answer.headers["Location"]) == (202, f"/jobs/{record['id']}")
-    assert (record["state"], record["request_id"], set(record)) == ("queued", "r-7", {"id", "state", "created", "request_id"})
+    assert (record["state"], record["request_id"], set(record)) == ("queued", "r-7", {"id", "state", "operation", "created", "request_id"})
     assert waiting.get(answer.headers["Location"]).json == record
 
 

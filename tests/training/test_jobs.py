@@ -6,9 +6,11 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ from model_store.errors import StoreFull
 from model_store.store import ModelStore
 from service.errors import Invalid, QueueFull, UnknownJob
 from service.training.jobs import LOST, Jobs, Submission
-from service.training.runner import run_job
+from service.training.pulse import Pulse
+from service.training.runner import OPERATIONS, run_job
 from service.training.sources import Limits
+from service.training.work import Work
 from tests.support import ROOT
 
 LINE = b'{"model": "line", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}'
@@ -283,3 +287,151 @@ def test_bodies_nobody_submitted_are_removed(jobs: Jobs, spool: Path) -> None:
     jobs.recover()
 
     assert {path.name for path in spool.iterdir() if path.suffix == ".body"} == {f"{fresh}.body"}
+
+
+def test_the_queue_is_bounded_exactly_when_processes_race(tmp_path: Path, jobs: Jobs) -> None:
+    """Of many that submit at the same time exactly as many as may wait get in, and the others leave nothing behind."""
+
+    def submit(_: int) -> bool:
+        mine = Jobs(ModelStore.open(tmp_path / "store"), tmp_path / "store" / "spool", limit=4)
+        with mine.receiving(again=True) as (job_id, file):  # past the first look, as in a race
+            file.write(LINE)
+        try:
+            mine.submit(job_id, Submission(JSON))
+        except QueueFull:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as many:
+        admitted = list(many.map(submit, range(24)))
+
+    assert sum(admitted) == 4
+    assert len(jobs.recover()) == len(list(jobs.newest())) == 4
+    assert spooled(tmp_path) == [".body"] * 4 + [".queued"] * 4
+
+
+def test_a_queued_job_is_cancelled_at_once_and_never_runs(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
+    """Its record says so, its request is gone, nothing is published; a second DELETE removes the record."""
+    job_id = queue(jobs)
+    record = jobs.cancel(job_id)
+    run_job(jobs, store, Limits(10, 10), job_id)
+
+    assert record is not None
+    assert (record["state"], record["error"]["kind"], spooled(tmp_path)) == ("cancelled", "Cancelled", [])
+    assert jobs.record(job_id) == record
+    assert store.models() == []
+    assert jobs.cancel(job_id) is None
+    with pytest.raises(UnknownJob):
+        jobs.cancel(job_id)
+
+
+def test_a_job_that_another_replica_queued_is_cancelled_before_it_runs(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
+    """A replica with another spool can only ask; the one that has the request hears of it before it starts the job."""
+    job_id = queue(jobs)
+    other = Jobs(store, tmp_path / "other", limit=4)
+    asked = other.cancel(job_id)
+    run_job(jobs, store, Limits(10, 10), job_id)
+
+    assert asked is not None
+    assert (asked["state"], other.record(job_id)["state"], store.models()) == ("queued", "cancelled", [])
+
+
+def test_a_job_of_another_replica_lives_as_long_as_its_lease(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
+    """A running job whose record is renewed runs; one that was not renewed for some seconds is failed, by whoever looks."""
+    other = Jobs(store, tmp_path / "other", limit=4)
+    job_id, waiting = queue(jobs), queue(jobs)
+    jobs.take(job_id)
+    running = other.record(job_id)
+    jobs.renew(job_id, {"rows": 7})
+    renewed = other.record(job_id)
+    late = (datetime.now(UTC) - timedelta(seconds=4.5)).isoformat()
+    store.put_job(job_id, store.job(job_id) | {"lease": {"renewed": late}})
+    here = jobs.record(job_id)  # where its lock is seen to be held
+    gone = other.record(job_id)
+
+    assert (running["state"], renewed["state"], renewed["progress"], here["state"]) == ("running", "running", {"rows": 7}, "running")
+    assert (gone["state"], gone["error"]["kind"]) == ("failed", "JobLost")
+    assert other.record(waiting)["state"] == "queued"  # its replica may be busy, for as long as it takes
+
+
+def test_records_of_finished_jobs_are_removed_when_they_are_old(jobs: Jobs, store: ModelStore) -> None:
+    """Only finished ones, only after their time, the oldest first and a bounded number at once; their keys are free again."""
+    made = [queue(jobs, idempotency_key=f"key{number}") for number in range(4)]
+    for job_id in made[:3]:
+        run_job(jobs, store, Limits(10, 10), job_id)
+    old = {job_id: f"{int(job_id[:12], 16) - 48 * 3_600_000:012x}{job_id[12:]}" for job_id in made}
+    for job_id in made[:2] + made[3:]:
+        aged = store.job(job_id) | {"id": old[job_id]}
+        if "finished" in aged:
+            aged["finished"] = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+        store.put_job(old[job_id], aged)
+        store.delete_job(job_id)
+
+    assert jobs.remove_old(24, most=1) == 1
+    assert jobs.remove_old(24, most=10) == 1
+    assert [record["id"] for record in jobs.newest()] == [made[2], old[made[3]]]
+
+
+def test_the_record_is_written_only_for_a_job_that_lasts(jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short job writes queued, running and its end; a longer one its progress too, about once a second."""
+    written: list[dict[str, Any]] = []
+    put = store.put_job
+    monkeypatch.setattr(store, "put_job", lambda job_id, record: (written.append(dict(record)), put(job_id, record)))
+    run_job(jobs, store, Limits(10, 10), queue(jobs))
+    short = [record["state"] for record in written]
+    written.clear()
+    job_id = queue(jobs)
+    jobs.take(job_id)
+    with Pulse(jobs, job_id) as pulse:
+        pulse.progress.count(lambda: 1000)
+        started, told = time.monotonic(), 0
+        while time.monotonic() - started < 2.6:
+            pulse.progress.rows(500)
+            told += 1
+    progress = [record["progress"] for record in written if "progress" in record]
+
+    assert short == ["queued", "running", "succeeded"]
+    assert told > 10_000  # to tell costs next to nothing
+    assert len(progress) == 2
+    assert [(one["rows"], one["rows_total"]) for one in progress] == [(500, 1000)] * 2
+    assert [one["seconds_left"] for one in progress] == pytest.approx([1, 2], abs=0.5)
+
+
+def test_a_key_that_is_lost_is_tried_again_and_finds_its_commit(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
+    """When the process died after the commit, the retry answers that version; when before, the retry does the work."""
+
+    def lost(record: Any) -> bool:
+        return bool(record["state"] == "failed" and record["error"]["kind"] == "JobLost")
+
+    def retry(key: str) -> str:
+        with jobs.receiving(again=True) as (job_id, file):
+            file.write(LINE)
+        return jobs.submit(job_id, Submission(JSON, idempotency_key=key), request="same", again=lost)
+
+    def die(job_id: str) -> None:
+        fd, _ = jobs._held.pop(job_id)
+        os.close(fd)  # as the kernel does when a process ends
+        assert jobs.record(job_id)["error"]["kind"] == "JobLost"
+
+    before = retry("before")
+    assert retry("before") == before  # still waiting: the same job
+    jobs.take(before)
+    die(before)
+    again = retry("before")
+    run_job(jobs, store, Limits(10, 10), again)
+    assert again != before
+    assert retry("before") == again
+    assert store.versions("line") == [1]
+
+    after = retry("after")
+    submission = jobs.take(after)
+    assert submission is not None
+    OPERATIONS["train"](Work(store, Limits(10, 10), jobs.body(after), submission))
+    die(after)
+    found = retry("after")
+    run_job(jobs, store, Limits(10, 10), found)
+    assert jobs.record(found)["result"]["version"] == "2"
+    assert store.versions("line") == [1, 2]
+
+    with pytest.raises(Invalid, match="not valid"), jobs.receiving(again=True) as (job_id, _):
+        jobs.submit(job_id, Submission(JSON, idempotency_key="after"), request="another")
