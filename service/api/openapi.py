@@ -157,7 +157,7 @@ OPERATIONS = (
     Operation("get", "/models/{model}/versions/{version}/state_dict", "The weights as a file.", STATE_DICT, (*LOOK, 304),
               parameters=(MODEL, VERSION, FORMAT, IF_NONE_MATCH)),
     Operation("post", "/models/{model}/import", "Publish a version that `service export` wrote.", schemas.VersionSchema,
-              (201, 202, *READ, 409, *BODY, 429, 503, 507), body=IMPORT_BODY, parameters=(MODEL, *IMPORT_OPTIONS, PREFER)),
+              (201, 202, *READ, 409, *BODY, 429, 503, 507), body=IMPORT_BODY, parameters=(MODEL, *IMPORT_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
     Operation("get", "/models/{model}/diff", "Two versions side by side.", version_schemas.ComparisonSchema, LOOK,
               parameters=(MODEL, *ENDS)),
     Operation("get", "/models/{model}/aliases", "Aliases of a model.", version_schemas.AliasListSchema, LOOK, parameters=(MODEL, *PAGE)),
