@@ -279,12 +279,11 @@ class Jobs:
                 self.fail(job_id, JobLost(LOST))
                 metrics.TRAININGS.labels("failed").inc()
                 return True
-        except NotFound:
-            pass
-        except StoreError:
+        except StoreError as error:
             self._held.pop(job_id, None)
-            os.close(held)
-            raise
+            if not isinstance(error, NotFound):
+                os.close(held)
+                raise
         self._spool.drop(job_id, held)
         return True
 
