@@ -52,6 +52,16 @@ class Intervals:
     upper: Array
 
 
+@dataclass(frozen=True)
+class FTest:
+    """f [t] and its p [t] against a smaller model, with ``numerator`` and ``denominator`` degrees of freedom; nan for a perfect fit."""
+
+    f: Array
+    p: Array
+    numerator: int
+    denominator: int
+
+
 def summary(fit: Fit, *, level: float = 0.95) -> Summary:
     """The usual table of a regression. A perfect fit has errors of 0 and no tests."""
     independent = np.ones(len(fit.coefficients), dtype=bool)
@@ -84,6 +94,19 @@ def summary(fit: Fit, *, level: float = 0.95) -> Summary:
         aic=2.0 * (fit.rank + 1) - 2.0 * log_likelihood,
         bic=np.log(max(1, fit.n)) * (fit.rank + 1) - 2.0 * log_likelihood,
     )
+
+
+def nested_f(fit: Fit, smaller: Fit) -> FTest:
+    """Whether ``fit`` explains more than ``smaller``, whose columns are some of its own and whose rows are the same.
+
+    Raises ValueError where the smaller one leaves out no independent column, or has other rows.
+    """
+    numerator = fit.rank - smaller.rank
+    if numerator <= 0 or (fit.n, fit.weight) != (smaller.n, smaller.weight):
+        raise ValueError("The second fit must be of the same rows, and leave out columns that the first one has.")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = np.where(fit.rss > 0, (smaller.rss - fit.rss) / numerator / (fit.rss / _positive(fit.dof)), np.nan)
+    return FTest(f, special.fdtrc(numerator, fit.dof, f), numerator, fit.dof)
 
 
 def leverage(fit: Fit, X: Array) -> Array:
