@@ -9,8 +9,8 @@ from typing import Self
 from model_store import counting
 from model_store.errors import AlreadyExists, Conflict, InvalidDocument
 from model_store.manifest import is_count
-from model_store.objects import LocalObjects
 from model_store.sealed import damaged, is_timestamp, require, seal, timestamp, unseal
+from model_store.storage import Objects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,12 @@ def record_key(model: str, alias: str, seq: int) -> str:
     return f"models/{model}/aliases/{alias}/{seq}.json"
 
 
-def last(objects: LocalObjects, model: str, alias: str, *, hint: int = 0) -> int:
+def last(objects: Objects, model: str, alias: str, *, hint: int = 0) -> int:
     """The number of the current record, 0 if the alias never was; from a `hint` seen before, two probes if nothing moved."""
     return counting.last(lambda seq: objects.exists(record_key(model, alias, seq)), hint=hint)
 
 
-def read(objects: LocalObjects, model: str, alias: str, seq: int) -> AliasRecord:
+def read(objects: Objects, model: str, alias: str, seq: int) -> AliasRecord:
     """One move; NotFound if it has not happened, CorruptObject if it cannot be trusted."""
     key = record_key(model, alias, seq)
     record = AliasRecord.from_bytes(objects.read(key), key)
@@ -66,7 +66,7 @@ def read(objects: LocalObjects, model: str, alias: str, seq: int) -> AliasRecord
     return record
 
 
-def current(objects: LocalObjects, model: str) -> dict[str, int]:
+def current(objects: Objects, model: str) -> dict[str, int]:
     """The version that each alias of the model names, by the alias."""
     named = {}
     for alias in objects.names(f"models/{model}/aliases"):
@@ -84,7 +84,7 @@ def draft(alias: str, version: int | None, *, who: str, reason: str, idempotency
     return move
 
 
-def append(objects: LocalObjects, model: str, move: AliasRecord, *, expect: int | None = None) -> AliasRecord:
+def append(objects: Objects, model: str, move: AliasRecord, *, expect: int | None = None) -> AliasRecord:
     """Makes the move under the first free number and returns it as recorded.
 
     With `expect`, only directly after a record naming that version: the check and the put-if-absent together are a compare-and-set.

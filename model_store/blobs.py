@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from model_store.errors import AlreadyExists, InvalidName, NotFound
 from model_store.names import is_digest
-from model_store.objects import LocalObjects
 from model_store.sealed import damaged
+from model_store.storage import Objects
 
 PREFIX = "sha256:"
 
@@ -31,16 +31,16 @@ def key_of(name: str) -> str:
     return "blobs/sha256/" + name.removeprefix(PREFIX)
 
 
-def put(objects: LocalObjects, key: str, data: bytes) -> None:
+def put(objects: Objects, key: str, data: bytes) -> None:
     """Stores a blob under its key; one that is there already is verified, and mended if it is damaged."""
     try:
         objects.create(key, data)
     except AlreadyExists:
-        if objects.read(key) != data:
+        if objects.read(key) != data or objects.expiring(key):
             objects.replace(key, data)
 
 
-def read(objects: LocalObjects, key: str, expected: str) -> bytes:
+def read(objects: Objects, key: str, expected: str) -> bytes:
     """The bytes of a blob, verified; NotFound if it is not there, CorruptObject if its digest is not the one `expected`."""
     data = objects.read(key)
     if digest(data) != expected:
@@ -48,7 +48,7 @@ def read(objects: LocalObjects, key: str, expected: str) -> bytes:
     return data
 
 
-def require(objects: LocalObjects, name: str) -> bytes:
+def require(objects: Objects, name: str) -> bytes:
     """The bytes of a blob that a manifest names; CorruptObject if they are damaged or missing."""
     key = key_of(name)
     try:

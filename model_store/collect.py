@@ -6,7 +6,7 @@ Invariant: it runs alone, and stops before removing anything if it cannot read e
 from dataclasses import dataclass
 
 from model_store import blobs, memory, versions
-from model_store.objects import LocalObjects
+from model_store.storage import Objects
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Collected:
     temporary_files: int
 
 
-def collect(objects: LocalObjects, *, older_than_seconds: float) -> Collected:
+def collect(objects: Objects, *, older_than_seconds: float) -> Collected:
     """Removes the unreferenced blobs and the temporary files of at least that age, and manifests that a tombstone outlived.
 
     Raises CorruptObject, having removed nothing, if a manifest cannot be read.

@@ -10,7 +10,7 @@ from model_store import blobs
 from model_store.errors import Forgotten, NotFound
 from model_store.manifest import Manifest
 from model_store.names import is_digest
-from model_store.objects import LocalObjects
+from model_store.storage import Objects
 
 Memory = Mapping[str, bytes | str]  # name -> the bytes of a piece, or the digest of one that the model has already
 
@@ -25,7 +25,7 @@ def digests(memory: Memory) -> dict[str, str]:
     return {name: piece if isinstance(piece, str) else blobs.digest(piece) for name, piece in memory.items()}
 
 
-def put(objects: LocalObjects, model: str, memory: Memory) -> None:
+def put(objects: Objects, model: str, memory: Memory) -> None:
     """Stores the pieces; Forgotten if one that is given by its digest is not there any more."""
     for name, piece in memory.items():
         if isinstance(piece, bytes):
@@ -34,7 +34,7 @@ def put(objects: LocalObjects, model: str, memory: Memory) -> None:
             raise _forgotten(model, name)
 
 
-def read(objects: LocalObjects, manifest: Manifest, name: str) -> bytes:
+def read(objects: Objects, manifest: Manifest, name: str) -> bytes:
     """One piece of a version's memory; Forgotten if it has none of that name, or no more, CorruptObject if it is damaged."""
     digest = manifest.memory.get(name)
     if digest is None and name in manifest.blobs:  # where format 1 had it
@@ -47,7 +47,7 @@ def read(objects: LocalObjects, manifest: Manifest, name: str) -> bytes:
     raise _forgotten(manifest.model, name)
 
 
-def drop(objects: LocalObjects, model: str, *, keep: set[str], older_than_seconds: float = 0.0) -> int:
+def drop(objects: Objects, model: str, *, keep: set[str], older_than_seconds: float = 0.0) -> int:
     """Removes the memory of a model but the digests in `keep`, where it has at least that age; the number of pieces removed."""
     dropped = 0
     for name in objects.names(f"memory/{model}"):

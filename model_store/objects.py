@@ -2,8 +2,7 @@
 
 Invariant: under its key an object is absent or whole, and whatever `create` or `replace` reported survives a power cut.
 
-What storage must offer is what is public here: create, replace, read, exists, age, names, delete, sweep, and the two sides of
-one lock: those who add hold it `shared`, those who take away hold it `alone`, so nothing is taken from under a half-done addition.
+Those who add hold one lock `shared`, those who take away hold it `alone`, so nothing is taken from under a half-done addition.
 """
 
 import errno
@@ -31,6 +30,7 @@ class LocalObjects:
     """
 
     lock_wait_seconds = 30.0
+    settled_seconds = 0.0
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -90,7 +90,7 @@ class LocalObjects:
             try:
                 return path.read_bytes()
             except FileNotFoundError:
-                raise _absent(key) from None
+                raise absent(key) from None
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key: one `stat`, no more than a few microseconds."""
@@ -111,7 +111,11 @@ class LocalObjects:
             try:
                 return time.time() - path.stat().st_mtime
             except FileNotFoundError:
-                raise _absent(key) from None
+                raise absent(key) from None
+
+    def expiring(self, key: str) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Never: the lock keeps what is being used."""
+        return False
 
     def names(self, prefix: str) -> list[str]:
         """The names directly under the prefix, sorted; none if nothing is there."""
@@ -180,9 +184,7 @@ class LocalObjects:
                 return
 
     def _path(self, key: str) -> Path:
-        if not _is_key(key):
-            raise _bad_key()
-        return self._root / key
+        return self._root / check_key(key)
 
     def _sync_folders(self, path: Path) -> None:
         # up to the root every time: whoever made a folder may have died, or not yet come, before its sync
@@ -246,7 +248,15 @@ def _translated(error: OSError, key: str) -> StoreError:
     return StoreUnavailable(f"the store failed at {key} ({error.strerror}): check its file system, then try again")
 
 
-def _absent(key: str) -> NotFound:
+def check_key(key: str) -> str:
+    """The key itself if it is one; else InvalidName."""
+    if not _is_key(key):
+        raise _bad_key()
+    return key
+
+
+def absent(key: str) -> NotFound:
+    """The error where nothing is stored."""
     return NotFound(f"nothing is stored under {key}: list what is there")
 
 

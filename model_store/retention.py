@@ -6,7 +6,7 @@ Invariant: it runs alone, and never takes anything from a version that an alias 
 from dataclasses import dataclass
 
 from model_store import aliases, memory, versions
-from model_store.objects import LocalObjects
+from model_store.storage import Objects
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Retired:
     memories: int
 
 
-def retire(objects: LocalObjects, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float) -> Retired:
+def retire(objects: Objects, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float) -> Retired:
     """Deletes all but the latest `keep_versions` versions, and the memory of all but the latest `keep_memories`, aliased ones apart.
 
     Memory younger than `older_than_seconds` stays, for where nothing holds a publish under way and this apart.

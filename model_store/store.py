@@ -26,6 +26,7 @@ from model_store.names import check_alias, check_name, is_digits, number
 from model_store.objects import LocalObjects
 from model_store.retention import Retired, retire
 from model_store.sealed import seal, timestamp, unseal
+from model_store.storage import Objects
 
 LIVE = "live"
 
@@ -37,7 +38,7 @@ class ModelStore:
     not there, CorruptObject for what is damaged, StoreFull or StoreUnavailable when the storage fails.
     """
 
-    def __init__(self, objects: LocalObjects) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._newest_seen: dict[str, int] = {}  # where the search for the next number begins
         self.job_notes = JobNotes(objects)
@@ -265,11 +266,12 @@ class ModelStore:
     def retire(self, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float = 0.0) -> Retired:
         """Deletes all but the latest versions, and the memory of all but the latest few; those that an alias names keep both."""
         self._require_model(model)
-        return retire(self._objects, model, keep_versions=keep_versions, keep_memories=keep_memories, older_than_seconds=older_than_seconds)
+        age = max(older_than_seconds, self._objects.settled_seconds)
+        return retire(self._objects, model, keep_versions=keep_versions, keep_memories=keep_memories, older_than_seconds=age)
 
     def collect(self, older_than_seconds: float = 3600) -> Collected:
         """Removes unreferenced blobs and temporary files of at least that age; safe beside any publish."""
-        return collect(self._objects, older_than_seconds=older_than_seconds)
+        return collect(self._objects, older_than_seconds=max(older_than_seconds, self._objects.settled_seconds))
 
     # -- records of jobs -----------------------------------------------------------------------------------------------
 

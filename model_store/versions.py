@@ -10,8 +10,8 @@ from typing import Self
 from model_store import counting, names
 from model_store.errors import AlreadyExists, NotFound, UnknownVersion
 from model_store.manifest import Manifest
-from model_store.objects import LocalObjects
 from model_store.sealed import damaged
+from model_store.storage import Objects
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Numbers:
     tombstones: frozenset[int]
 
     @classmethod
-    def of(cls, objects: LocalObjects, model: str) -> Self:
+    def of(cls, objects: Objects, model: str) -> Self:
         """Read from one listing; names that are neither manifests nor tombstones are not the store's and are left alone."""
         found: dict[str, set[int]] = {"json": set(), "tombstone": set()}
         for name in objects.names(f"models/{model}/versions"):
@@ -53,12 +53,12 @@ def unknown(model: str, version: str) -> UnknownVersion:
     return UnknownVersion(f"model {model} has no version {version}: list its versions to see those it has")
 
 
-def is_present(objects: LocalObjects, model: str, version: int) -> bool:
+def is_present(objects: Objects, model: str, version: int) -> bool:
     """Whether the version was published and not deleted; two probes, nothing read."""
     return objects.exists(manifest_key(model, version)) and not objects.exists(tombstone_key(model, version))
 
 
-def read(objects: LocalObjects, model: str, version: int) -> Manifest:
+def read(objects: Objects, model: str, version: int) -> Manifest:
     """The manifest of a version; UnknownVersion if it never was or is deleted, CorruptObject if it cannot be trusted."""
     key = manifest_key(model, version)
     if objects.exists(tombstone_key(model, version)):
@@ -72,19 +72,19 @@ def read(objects: LocalObjects, model: str, version: int) -> Manifest:
     return manifest
 
 
-def last(objects: LocalObjects, model: str, *, hint: int = 0) -> int:
+def last(objects: Objects, model: str, *, hint: int = 0) -> int:
     """The largest number ever used, 0 if none was; from a `hint` seen before, a few probes however many versions there are."""
     return counting.last(
         lambda number: objects.exists(manifest_key(model, number)) or objects.exists(tombstone_key(model, number)), hint=hint
     )
 
 
-def newest(objects: LocalObjects, model: str, *, before: int) -> Iterator[int]:
+def newest(objects: Objects, model: str, *, before: int) -> Iterator[int]:
     """The versions that can be read and have a smaller number than `before`, latest first; probed one by one, as they are asked for."""
     return (number for number in range(before - 1, 0, -1) if is_present(objects, model, number))
 
 
-def claim(objects: LocalObjects, draft: Manifest) -> Manifest:
+def claim(objects: Objects, draft: Manifest) -> Manifest:
     """Creates the draft under its own number or else the first free one after it, and returns it as it reads back."""
     model, number = draft.model, draft.version
     while True:
@@ -102,7 +102,7 @@ def claim(objects: LocalObjects, draft: Manifest) -> Manifest:
         number += 1
 
 
-def bury(objects: LocalObjects, model: str, version: int) -> None:
+def bury(objects: Objects, model: str, version: int) -> None:
     """Deletes a version: first the tombstone, which is the deletion, then the manifest it hides."""
     objects.create(tombstone_key(model, version), b"")
     objects.delete(manifest_key(model, version))

@@ -13,6 +13,7 @@ from service.config import Config
 from service.training.jobs import Jobs
 from service.training.runner import run_job
 from service.training.sources import Limits
+from tests.buckets import Endpoint
 from tests.support import Service
 
 
@@ -60,3 +61,27 @@ def client(config: Config) -> Client:
     jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
     limits = Limits(config.max_rows, config.max_columns)
     return Client(create_app(config, ring=lambda job_id: run_job(jobs, store, limits, job_id, roots=config.data_roots)))
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Endpoint]:
+    """An S3 endpoint that many tests share; `endpoint` is the way to it."""
+    endpoint = Endpoint()
+    endpoint.start()
+    yield endpoint
+    endpoint.stop()
+
+
+@pytest.fixture
+def endpoint(s3: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """An S3 endpoint to which this process, and those it starts, are pointed; it may be stopped."""
+    s3.use(monkeypatch)
+    yield s3
+    if not s3.running:
+        s3.start()
+
+
+@pytest.fixture
+def bucket(endpoint: Endpoint) -> str:
+    """The address of a prefix in a bucket of the test's own."""
+    return endpoint.bucket()

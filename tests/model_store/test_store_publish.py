@@ -1,15 +1,12 @@
 """Publishing a version and reading it back."""
 
-import ast
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-import model_store
 from model_store import AliasRecord, Manifest, ModelStore
 from model_store.errors import CorruptObject, InvalidDocument, InvalidName, NotFound, UnknownModel, UnknownVersion
 
@@ -192,15 +189,3 @@ def test_a_store_opens_where_it_was_left(store: ModelStore, root: Path) -> None:
     """Another process that opens the directory, by text or by path, sees the same."""
     manifest = store.publish("m", blobs={"state_dict": b"x"}, document={"a": 1})
     assert ModelStore.open(str(root)).manifest("m", 1) == manifest
-
-
-def test_the_package_imports_only_the_standard_library() -> None:
-    """The store knows neither HTTP nor regression: its modules import each other and the standard library."""
-    imported = set()
-    for path in Path(model_store.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add((node.module or "").split(".")[0])
-    assert imported - sys.stdlib_module_names == {"model_store"}

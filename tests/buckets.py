@@ -1,0 +1,53 @@
+"""A real HTTP S3 endpoint on a free port of 127.0.0.1, which can be stopped and started with what it holds."""
+
+import itertools
+import logging
+import os
+import urllib.request
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.support import free_port
+
+ENVIRON = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true"}
+
+
+class Endpoint:
+    """The endpoint; its objects are in this process, so that they survive a stop."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._server: ThreadedMotoServer | None = None
+        self._buckets = itertools.count(1)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request otherwise
+
+    def start(self) -> None:
+        """Listen."""
+        assert self._server is None
+        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self._server.start()
+
+    def stop(self) -> None:
+        """Refuse connections from now on; stopping twice is allowed."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
+    def bucket(self) -> str:
+        """The address of a prefix in a new bucket."""
+        name = f"bucket-{os.getpid()}-{next(self._buckets)}"
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}/{name}", method="PUT"), timeout=10):
+            return f"s3://{name}/some/prefix"
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Point this process, and those it starts, at the endpoint."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in (ENVIRON | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}).items():
+            monkeypatch.setenv(name, value)
