@@ -28,7 +28,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TMPDIR=/dev/shm \
     PLUMBLINE_BIND=0.0.0.0:8080 \
-    PLUMBLINE_STORE=/var/lib/plumbline
+    PLUMBLINE_STORE=/var/lib/plumbline \
+    PLUMBLINE_CACHE=/var/lib/plumbline/cache
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/plumbline /opt/plumbline
 # Group 0 may write the store's directory, so that any user id works: one without an entry in /etc/passwd gets that group.

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_store.names import check_name
-from model_store.objects import LocalObjects
 from model_store.sealed import seal, unseal
+from model_store.storage import Objects
 
 
 class JobNotes:
     """The notes of one store; each is there or not, and none is ever changed."""
 
-    def __init__(self, objects: LocalObjects) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
     def claim(self, name: str, body: Mapping[str, Any]) -> None:

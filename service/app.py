@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from flask import Flask, Response, request
 
-from model_store.store import ModelStore
+from model_store.opening import Opened
 from service import logs
 from service.api import openapi
 from service.api.aliases import alias_doors
@@ -41,11 +41,14 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
         return gate.stopping()
 
     def writable() -> bool:
-        return os.access(config.store, os.W_OK)
+        return os.access(config.directory, os.W_OK)
 
-    store = ModelStore.open(config.store)
+    opened = Opened.at(config.store, cache=config.cache, refresh_seconds=config.refresh_seconds)
+    store = opened.acting
     jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
-    registry = Registry(store, choose_device(config.device), capacity=config.loaded_versions, retry_seconds=config.refresh_seconds)
+    registry = Registry(
+        opened.watching, choose_device(config.device), capacity=config.loaded_versions, retry_seconds=config.refresh_seconds
+    )
     predict = PredictDoor(registry, max_rows=config.max_rows, max_columns=config.max_columns)
     flask = Flask("service", static_folder=None)
     install(flask)
@@ -57,7 +60,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))
     flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
-    flask.register_blueprint(operations_doors(store, registry, openapi.description(), draining=draining, writable=writable))
+    flask.register_blueprint(operations_doors(opened, registry, openapi.description(), draining=draining, writable=writable))
 
     @flask.post("/predict")
     def predict_view() -> Response:

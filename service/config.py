@@ -25,14 +25,22 @@ def _address(value: str) -> str:
     return value
 
 
-def _path(value: str) -> Path:
+def _directory(value: str) -> Path:
     if "://" in value:
-        raise ValueError("must be a local directory; bucket addresses are not supported yet")
+        raise ValueError("must be a local directory")
     return Path(value).absolute()
 
 
 def _roots(value: str) -> tuple[Path, ...]:
-    return tuple(_path(part.strip()) for part in value.split(",") if part.strip())
+    return tuple(_directory(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _place(value: str) -> Path | str:
+    if "://" not in value:
+        return _directory(value)
+    if not re.fullmatch(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?", value):
+        raise ValueError("must be a local directory, or s3://, gs:// or az:// with the name of a bucket and, if you like, a prefix")
+    return value.rstrip("/")
 
 
 def _level(value: str) -> str:
@@ -78,7 +86,8 @@ class Config:
     """All settings; `from_environ` is the way to make one, `explain` shows where each value came from."""
 
     bind: str = _setting(_address, "127.0.0.1:8080", "address to listen on")
-    store: Path = _setting(_path, "var/plumbline", "directory of the model store")
+    store: Path | str = _setting(_place, "var/plumbline", "model store: a directory, or s3://, gs:// or az:// with bucket and prefix")
+    cache: Path = _setting(_directory, "var/cache", "directory of a replica's own files when the store is a bucket")
     workers: int = _setting(_whole(1), str(os.cpu_count() or 1), "web worker processes")
     threads: int = _setting(_whole(2), "2", "threads per web worker; one is always left free for predictions")
     trainers: int = _setting(_whole(1), "1", "trainer processes")
@@ -122,9 +131,14 @@ class Config:
         return int(self.bind.rpartition(":")[2])
 
     @property
+    def directory(self) -> Path:
+        """Where this replica keeps what is its own: in the store if that is a directory, so that one volume holds all; else the cache."""
+        return self.store if isinstance(self.store, Path) else self.cache
+
+    @property
     def spool(self) -> Path:
-        """Where request bodies wait for the trainer: beside the store, so that they survive a restart as it does."""
-        return self.store / "spool"
+        """Where request bodies wait for the trainer; they survive a restart as their directory does."""
+        return self.directory / "spool"
 
     @property
     def loopback(self) -> bool:

@@ -36,6 +36,11 @@ TRAINING_SECONDS = Histogram(
 TRAINING_IN_PROGRESS = Gauge("plumbline_trainings_in_progress", "Trainings running now.", multiprocess_mode="livesum")
 LOADS = Counter("plumbline_model_loads", "Versions loaded for serving, by outcome: loaded or failed.", ["outcome"])
 LOAD_SECONDS = Histogram("plumbline_model_load_seconds", "Time to load, verify and warm a version.", buckets=SECONDS)
+STORE_REACHABLE = Gauge(
+    "plumbline_store_reachable",
+    "Whether the last look at the store's bucket succeeded; 1 for a directory.",
+    multiprocess_mode="livemostrecent",
+)
 REJECTED = Counter("plumbline_rejected_requests", "Requests refused for their token, Origin or Host.", ["reason"])
 
 

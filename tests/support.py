@@ -57,14 +57,14 @@ class Service:
         self._settings = {"WORKERS": "2"} | settings
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Service":
+    def start(self, *, ready_seconds: float = 60) -> "Service":
         """Start and wait until it is ready."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
         environ |= {"PLUMBLINE_STORE": str(self.store), "PLUMBLINE_BIND": self.url.removeprefix("http://"), "PYTHONUNBUFFERED": "1"}
         environ |= {f"PLUMBLINE_{name}": value for name, value in self._settings.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=ROOT, env=environ, stdout=log, stderr=log)
-        self.wait_ready()
+        self.wait_ready(ready_seconds)
         return self
 
     def wait_ready(self, seconds: float = 60) -> None:

@@ -21,6 +21,7 @@ def test_the_defaults_are_those_documented() -> None:
     assert dataclasses.asdict(Config.from_environ({})) == {
         "bind": "127.0.0.1:8080",
         "store": Path("var/plumbline").absolute(),
+        "cache": Path("var/cache").absolute(),
         "workers": os.cpu_count() or 1,
         "threads": 2,
         "trainers": 1,
@@ -46,6 +47,10 @@ def test_the_defaults_are_those_documented() -> None:
         ("BIND", "0.0.0.0:80", "0.0.0.0:80"),
         ("BIND", "[::1]:65535", "[::1]:65535"),
         ("STORE", "/data", Path("/data")),
+        ("STORE", "s3://bucket/some/prefix/", "s3://bucket/some/prefix"),
+        ("STORE", "gs://bucket", "gs://bucket"),
+        ("STORE", "az://container/prefix", "az://container/prefix"),
+        ("CACHE", "/mirror", Path("/mirror")),
         ("WORKERS", "7", 7),
         ("THREADS", "4", 4),
         ("TRAINERS", "2", 2),
@@ -76,7 +81,19 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
     ("name", "text", "rule"),
     [
         *((("BIND"), text, "must be HOST:PORT") for text in ("8080", "localhost", ":8080", "localhost:", "localhost:x", "a:65536", "a:-1")),
-        ("STORE", "s3://bucket", "must be a local directory"),
+        *(
+            ("STORE", text, "must be a local directory, or s3://")
+            for text in (
+                "s3://",
+                "s3:///prefix",
+                "s3://key:secret@bucket",
+                "s3://bucket/../other",
+                "s3://bucket?region=x",
+                "http://bucket",
+                "file:///x",
+            )
+        ),
+        ("CACHE", "s3://bucket", "must be a local directory"),
         *(
             (name, "0", "must be a whole number, at least 1")
             for name in ("WORKERS", "TRAINERS", "MAX_BODY_BYTES", "MAX_ROWS", "MAX_COLUMNS")
@@ -143,6 +160,14 @@ def test_the_parts_of_an_address() -> None:
     assert (config.host, config.port, config.loopback, config.spool) == ("[::1]", 81, True, Path("/data/spool"))
 
 
+def test_a_replica_of_a_bucket_keeps_its_own_files_in_its_cache(tmp_path: Path) -> None:
+    """Where the store is a bucket, the spool and the write token lie in the cache; in it goes nothing that is the replica's own."""
+    config = reachable(tmp_path, PLUMBLINE_STORE="s3://bucket/prefix", PLUMBLINE_CACHE=str(tmp_path / "cache"))
+
+    assert (config.store, config.spool) == ("s3://bucket/prefix", tmp_path / "cache/spool")
+    assert ensure_write_token(config) == tmp_path / "cache/write-token"
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.3.4", "::1", "[::1]"])
 def test_this_machine_is_loopback(host: str) -> None:
     """Only this machine reaches these."""
@@ -205,7 +230,7 @@ def test_a_reachable_service_gets_a_write_token(tmp_path: Path) -> None:
     config = reachable(tmp_path)
     path = ensure_write_token(config)
 
-    assert path == config.store / "write-token"
+    assert path == config.directory / "write-token"
     assert path.stat().st_mode & 0o777 == 0o600
     token = path.read_text()
     assert len(Config.from_environ({"PLUMBLINE_WRITE_TOKEN_FILE": str(path)}).write_token[0]) >= 40

@@ -11,6 +11,7 @@ from swagger_ui_bundle import swagger_ui_path
 from werkzeug.wrappers import Response as BaseResponse
 
 from model_store.errors import NotFound, StoreError
+from model_store.opening import Opened
 from model_store.store import ModelStore
 from service import metrics
 from service.api.answers import HEADERS, Answer, json_answer
@@ -22,11 +23,11 @@ WEB = Path(__file__).parent.parent / "web"
 
 
 def operations_doors(
-    store: ModelStore, registry: Registry, openapi: Mapping[str, object], *, draining: Callable[[], bool], writable: Callable[[], bool]
+    opened: Opened, registry: Registry, openapi: Mapping[str, object], *, draining: Callable[[], bool], writable: Callable[[], bool]
 ) -> Blueprint:
     """Doors for operators; `draining` tells whether this worker is about to stop, `writable` whether the store takes new versions."""
     doors = Blueprint("operations", __name__)
-    live = LiveModels(store, registry)
+    live = LiveModels(opened.watching, registry)
 
     @doors.get("/livez")
     def livez() -> Response:
@@ -34,7 +35,7 @@ def operations_doors(
 
     @doors.get("/readyz")
     def readyz() -> Response:
-        return to_response(readiness(store, registry, draining=draining(), writable=writable()))
+        return to_response(readiness(opened, registry, draining=draining(), writable=writable()))
 
     @doors.get("/metrics")
     def scrape() -> Response:
@@ -61,13 +62,19 @@ def operations_doors(
     return doors
 
 
-def readiness(store: ModelStore, registry: Registry, *, draining: bool, writable: bool) -> Answer:
-    """200 when this worker can do its work; an older version that serves because a newer one failed is told in both cases."""
-    failures = registry.failures()
+def readiness(opened: Opened, registry: Registry, *, draining: bool, writable: bool) -> Answer:
+    """200 when this worker can do its work; an older version that serves because a newer one failed is told in both cases.
+
+    So is a bucket that cannot be reached while its mirror serves; without a mirror there is nothing to serve.
+    """
+    store, reach = opened.watching, opened.reach
+    unreachable = reach.reason() if reach else None
     if draining:
         return _not_ready({"worker": "is stopping"})
     if not writable:
         return _not_ready({"store": "cannot be written; check its directory's owner, mode and free space"})
+    if reach and not reach.seen():
+        return _not_ready({"store": unreachable or "the first look at the bucket has not ended: ask again in a moment"})
     try:
         if not any(registry.live_versions()):
             registry.warm()
@@ -75,7 +82,8 @@ def readiness(store: ModelStore, registry: Registry, *, draining: bool, writable
             return _not_ready(registry.failures() or {"models": "none has a live version that can be loaded"})
     except StoreError as error:
         return _not_ready({"store": str(error)})
-    return json_answer({"status": "ready"} | ({"reasons": failures} if failures else {}))
+    reasons = registry.failures() | ({"store": unreachable} if unreachable else {})
+    return json_answer({"status": "ready"} | ({"reasons": reasons} if reasons else {}))
 
 
 def _has_live(store: ModelStore, model: str) -> bool:

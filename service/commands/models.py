@@ -8,6 +8,7 @@ import os
 import click
 
 from model_store.names import is_digits
+from model_store.opening import Opened
 from model_store.store import LIVE, ModelStore
 from service.commands.telling import as_json, print_json, tells_errors
 from service.config import Config
@@ -22,7 +23,8 @@ limit = click.option("--limit", type=click.IntRange(1), default=100, show_defaul
 
 def opened() -> ModelStore:
     """The store that the settings name."""
-    return ModelStore.open(Config.from_environ(os.environ).store)
+    config = Config.from_environ(os.environ)
+    return Opened.at(config.store, cache=config.cache).acting
 
 
 @click.group()

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from model_store.store import ModelStore
+from model_store.opening import Opened
 from service.config import Config
 from service.errors import Invalid
 from service.training.document import version_document
@@ -31,7 +31,7 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
     """
     config = Config.from_environ(os.environ)
     paths = find_files(patterns)
-    store = ModelStore.open(config.store)
+    store = Opened.at(config.store, cache=config.cache).acting
     options = in_frame(store, load_options(parse(given)))
     form = one_form(paths)
     source = open_table(paths, form, options, Limits(config.max_rows, config.max_columns))

@@ -17,13 +17,14 @@ from functools import partial
 import torch
 from gunicorn.dirty import DirtyApp
 
-from model_store.errors import StoreError
-from model_store.store import ModelStore
+from model_store.errors import StoreError, StoreUnavailable
+from model_store.opening import Opened
 from service.config import Config
 from service.errors import NotReady
 from service.training.jobs import Jobs
 from service.training.runner import run_job
 from service.training.sources import Limits
+from service.training.syncing import start_sync
 from service.training.train import require_exact_products
 
 NICENESS = 10
@@ -44,7 +45,8 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
             log.error(str(error))  # noqa: TRY400 - the traceback tells nothing more
         torch.set_num_threads(1)
         config = Config.from_environ(os.environ)
-        store = ModelStore.open(config.store)
+        opened = Opened.at(config.store, cache=config.cache, refresh_seconds=config.refresh_seconds)
+        store = opened.acting
         self._jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
         self._run = partial(run_job, self._jobs, store, Limits(config.max_rows, config.max_columns), roots=config.data_roots)
         self._keep_hours, self._tidied = config.keep_jobs_hours, 0.0
@@ -53,6 +55,7 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
         # Gunicorn to start a new one.
         self._worker = threading.Thread(target=self._work, name="trainer", daemon=True)
         self._worker.start()
+        start_sync(opened, config)
         threading.Thread(target=_stop_without_parent, args=(config.graceful_seconds,), name="parent", daemon=True).start()
 
     def close(self) -> None:
@@ -71,7 +74,7 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
     def _work(self) -> None:
         try:
             while not self._stopping.is_set():
-                for job_id in self._jobs.recover():
+                for job_id in self._queued():
                     if self._stopping.is_set():
                         return
                     self._run(job_id)
@@ -82,6 +85,13 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
         except BaseException:
             log.exception("the trainer cannot go on and ends")
             os._exit(1)
+
+    def _queued(self) -> list[str]:
+        """The jobs to run; none while the store cannot be reached, for their records could not be kept."""
+        try:
+            return self._jobs.recover()
+        except StoreUnavailable:  # the sync tells
+            return []
 
 
 def _stop_without_parent(graceful_seconds: float) -> None:
