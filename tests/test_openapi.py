@@ -261,6 +261,7 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         507: store_full("/train"),
     },
     ("post", "/models/{model}/learn"): living("learn", {"instances": [[3]], "targets": [8]}, {"instances": [[3]], "targets": [1e300]}),
+    ("post", "/models/{model}/forget"): living("forget", {"instances": [[0]], "targets": [1]}, {"instances": [[3]], "targets": [8]}),
     ("post", "/predict"): {
         200: asks("POST", "/predict", {"json": ONE}),
         **guarded("POST", "/predict", {"json": ONE}),

@@ -11,12 +11,16 @@ from service.training.options import options_from_query
 
 
 def living_doors(submitter: Submitter) -> Blueprint:
-    """The doors for learning."""
+    """The doors for learning and forgetting."""
     doors = Blueprint("living", __name__)
 
     @doors.post("/models/<model>/learn")
     def learn(model: str) -> Response:
         return submitter.submit("learn", _asked(), model=model)
+
+    @doors.post("/models/<model>/forget")
+    def forget(model: str) -> Response:
+        return submitter.submit("forget", _asked(), model=model)
 
     return doors
 

@@ -13,7 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
 from service.api.importing import ARCHIVES
-from service.training.living_options import LearnDocumentSchema
+from service.training.living_options import ForgetDocumentSchema, LearnDocumentSchema
 from service.training.options import TrainDocumentSchema
 from service.training.records import STATES
 
@@ -120,6 +120,10 @@ LEARN_OPTIONS = tuple(
     _query(name, "boolean" if name == "promote" else "string", _about(name))
     for name in ("base", "expect", "target", "weights", "solver", "promote", "description", "labels")
 )
+FORGET_BODY = TRAIN_BODY | {
+    JSON: {"schema": ForgetDocumentSchema, "example": {"columns": {"area": [70], "rent": [800]}, "purge": True}},
+}
+FORGET_OPTIONS = (*LEARN_OPTIONS, *(_query(name, "boolean", _about(name)) for name in ("unchecked", "purge")))
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
 ROLLBACK_BODY = {JSON: {"schema": version_schemas.ReasonSchema, "example": {"reason": "too high in the north"}}}
@@ -139,6 +143,8 @@ OPERATIONS = (
               (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/learn", "Learn more rows: a new version, as if trained on all of them.", schemas.VersionSchema,
               LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+    Operation("post", "/models/{model}/forget", "Forget rows: a new version, as if they had never come.", schemas.VersionSchema,
+              LIVING, body=FORGET_BODY, parameters=(MODEL, *FORGET_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
     Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
     Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),

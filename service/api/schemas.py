@@ -105,6 +105,21 @@ class ModelSchemaSchema(ma.Schema):
     frame = fields.Dict(required=True)
 
 
+class MemorySchema(ma.Schema):
+    """What a version was published to remember beside its moments; only aliased and the latest versions keep it."""
+
+    ledger = fields.Boolean(required=True, metadata={"description": "whether it knows its rows, so that they can be forgotten"})
+    folds = fields.Integer(required=True, metadata={"description": "how many folds have moments of their own, for cross-validation"})
+
+
+class ForgottenSchema(ma.Schema):
+    """What a version forgot, and where else the rows are."""
+
+    rows = fields.Integer(required=True)
+    still_in = fields.List(fields.String(), required=True, metadata={"description": "older versions that hold the rows, or may"})
+    purged = fields.List(fields.String(), required=True, metadata={"description": "versions that held them, or may have, and were deleted"})
+
+
 class VersionSchema(ma.Schema):
     """A version document."""
 
@@ -118,6 +133,8 @@ class VersionSchema(ma.Schema):
     labels = fields.Dict(required=True)
     fingerprint = fields.String(required=True, allow_none=True)
     state_dict = fields.String(required=True)
+    memory = fields.Nested(MemorySchema, required=True)
+    forgotten = fields.Nested(ForgottenSchema, metadata={"description": "of a version made by forget"})
     schema = fields.Nested(ModelSchemaSchema, required=True)
     fit = fields.Nested(FitSchema, required=True)
     history = fields.List(fields.Nested(EpochSchema), metadata={"description": "gradient training, when asked for"})

@@ -4,15 +4,16 @@ Invariant: the move of `live` is the commit. A writer that lost the race starts 
 acknowledged is lost; and what comes out is, bit for bit, what one training on all the rows in the same frame gives.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from model_store.errors import Conflict, Forgotten, UnknownAlias
 from model_store.manifest import Manifest
 from model_store.store import LIVE, ModelStore
 from service.errors import Contradiction, Invalid, PreconditionFailed
-from service.regression.moments import Moments
 from service.regression.schema import Schema
 from service.training.framing import columns_of
 from service.training.living_options import LivingOptions
@@ -20,9 +21,11 @@ from service.training.memory import Memory
 from service.training.options import TrainOptions
 from service.training.publishing import Making, publish
 from service.training.solver import Gradient, Solver, SolverField
-from service.training.solving import solve
+from service.training.solving import Design, Solved, solve
 from service.training.sources import Source
-from service.training.train import QUIET, Progress, accumulate, design_of, require_exact_products
+from service.training.train import design_of
+
+IMPORT = "import"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class Base:
             NotFound, Forgotten, CorruptObject
         """
         manifest = store.manifest(model, version)
-        return cls(manifest, Schema.from_dict(manifest.document["schema"]), Memory.load(store, manifest))
+        memory = Memory.load(store, manifest)
+        if memory.ledger and manifest.operation == IMPORT:
+            memory.ledger.date(since=0)  # its segments tell of versions of another store
+        return cls(manifest, Schema.from_dict(manifest.document["schema"]), memory)
 
     def solver(self, asked: Solver | None) -> Solver:
         """The solver asked for, else that of the base.
@@ -60,67 +66,31 @@ class Base:
 
 @dataclass(frozen=True)
 class Change:
-    """What an operation makes of its base: a schema, a memory, and what the document tells of other models."""
+    """What an operation makes of its base: a schema and a memory; `lineage` is what the document tells beside them.
+
+    `check` is shown what was solved, and raises what forbids to publish it.
+    """
 
     schema: Schema
     memory: Memory
-    lineage: Mapping[str, Any]
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[Solved], None] = lambda _solved: None
 
 
-class NewRows:
-    """The rows of a request as a memory of their own, in whatever frame they are needed; read again only where the frame is another."""
-
-    def __init__(self, source: Callable[[TrainOptions], Source], asked: LivingOptions, *, progress: Progress, threads: int) -> None:
-        self._source, self._asked, self._progress, self._threads = source, asked, progress, threads
-        self._last: tuple[Schema, list[int], Memory] | None = None
-
-    def like(self, base: Base) -> Memory:
-        """The memory of the rows in the frame of `base`.
-
-        Raises:
-            Invalid: rows are wrong, or there are none.
-        """
-        self._progress.check()  # an operation that starts again and again can be cancelled
-        schema, resolution = base.schema, base.memory.moments.resolution.tolist()
-        if self._last is None or self._last[:2] != (schema, resolution):
-            if self._asked.target not in (None, schema.targets):
-                raise Invalid({"target": [f"is {', '.join(schema.targets)} in version {base.manifest.version}"]})
-            source = self._source(TrainOptions(weights=self._asked.weights, **columns_of(schema)))
-            memory = Memory(Moments(len(schema.columns), len(schema.targets), resolution=resolution))
-            designs = (design_of(rows, schema, source.chosen) for rows in source.batches())
-            accumulate(memory, designs, progress=self._progress, threads=self._threads)
-            self._last = schema, resolution, memory
-        return self._last[2]
-
-
-def learn(
-    store: ModelStore,
-    model: str,
-    source: Callable[[TrainOptions], Source],
-    asked: LivingOptions,
-    *,
-    progress: Progress = QUIET,
-    who: str = "",
-    idempotency_key: str | None = None,
-    threads: int = 1,
-) -> Manifest:
-    """Learn the rows that `source` reads, given the columns to read, and publish the version.
+def designs_of(source: Callable[[TrainOptions], Source], asked: LivingOptions, base: Base) -> Iterator[Design]:
+    """The rows of a request, batch by batch, as design rows of the base; their places are those in the request.
 
     Raises:
-        NotReady, Invalid, Contradiction, PreconditionFailed, StoreError
+        Invalid: rows do not fit, each cell named.
     """
-    require_exact_products()
-    rows = NewRows(source, asked, progress=progress, threads=threads)
-
-    def change(base: Base) -> Change:
-        new = rows.like(base)
-        if not new.n:
-            raise Invalid({"instances": ["have no rows to learn"]})
-        base.memory.merge(new)
-        return Change(base.schema, base.memory, {})
-
-    making = Making(model=model, operation="learn", who=who, idempotency_key=idempotency_key)
-    return commit(store, change, asked, making)
+    schema, seen = base.schema, 0
+    if asked.target not in (None, schema.targets):
+        raise Invalid({"target": [f"is {', '.join(schema.targets)} in version {base.manifest.version}"]})
+    opened = source(TrainOptions(weights=asked.weights, **columns_of(schema)))
+    for rows in opened.batches():
+        design = design_of(rows, schema, opened.chosen)
+        yield replace(design, places=seen + (np.arange(rows.count) if design.places is None else design.places))
+        seen += rows.count
 
 
 def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOptions, making: Making) -> Manifest:
@@ -139,6 +109,7 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
         solver = base.solver(asked.solver)
         made = change(base)
         solved = solve(made.schema, made.memory.moments, TrainOptions(solver=solver))
+        made.check(solved)
         try:
             return publish(
                 store,

@@ -59,6 +59,15 @@ class LearnOptionsSchema(LivingOptionsSchema):
     )
 
 
+class ForgetOptionsSchema(LearnOptionsSchema):
+    """Options of `POST /models/{model}/forget` beside the data."""
+
+    unchecked = fields.Boolean(
+        load_default=False, metadata={"description": "trust that the rows were learned, where there is no ledger to look it up"}
+    )
+    purge = fields.Boolean(load_default=False, metadata={"description": "also delete the versions that hold the rows, or may"})
+
+
 class LearnDocumentSchema(LearnOptionsSchema):
     """The JSON body of `POST /models/{model}/learn`: options, and the data as in `POST /train`."""
 
@@ -76,6 +85,10 @@ class LearnDocumentSchema(LearnOptionsSchema):
     source = fields.String(metadata={"description": "files under PLUMBLINE_DATA_ROOTS: a relative name or a glob"})
 
 
+class ForgetDocumentSchema(ForgetOptionsSchema, LearnDocumentSchema):
+    """The JSON body of `POST /models/{model}/forget`: options, and the rows as they were learned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LivingOptions:
     """Validated options of one operation; `solver` None is that of the base."""
@@ -88,3 +101,5 @@ class LivingOptions:
     solver: Solver | None = None
     target: tuple[str, ...] | None = None
     weights: str | None = None
+    unchecked: bool = False
+    purge: bool = False

@@ -6,8 +6,9 @@ from typing import Any
 import marshmallow as ma
 
 from service.training.document import version_document
-from service.training.living import learn
-from service.training.living_options import IF_MATCH, LearnOptionsSchema, LivingOptions
+from service.training.forgetting import forget
+from service.training.learning import learn
+from service.training.living_options import IF_MATCH, ForgetOptionsSchema, LearnOptionsSchema, LivingOptions
 from service.training.sources import Body
 from service.training.work import Work
 from service.validation import validated
@@ -21,6 +22,15 @@ def _learn(work: Work) -> dict[str, Any]:
         work.store, _model(work), body.source, options, progress=work.progress, who=asked.who, idempotency_key=asked.idempotency_key
     )
     return version_document(work.store, manifest)
+
+
+def _forget(work: Work) -> dict[str, Any]:
+    """Forget the rows of the body; the version document."""
+    body, options = _opened(work, ForgetOptionsSchema())
+    asked = work.submission
+    return forget(
+        work.store, _model(work), body.source, options, progress=work.progress, who=asked.who, idempotency_key=asked.idempotency_key
+    )
 
 
 def _opened(work: Work, schema: ma.Schema) -> tuple[Body, LivingOptions]:
@@ -38,4 +48,4 @@ def _model(work: Work) -> str:
     return work.submission.model
 
 
-LIVING: dict[str, Callable[[Work], dict[str, Any]]] = {"learn": _learn}
+LIVING: dict[str, Callable[[Work], dict[str, Any]]] = {"learn": _learn, "forget": _forget}

@@ -57,6 +57,17 @@ class TrainOptionsSchema(ma.Schema):
     missing = fields.String(load_default="error", validate=validate.OneOf(["error", "drop"]))
     like = fields.String(load_default=None, metadata={"description": "train in the frame of this version, such as `rent@3` or `rent@live`"})
     new_schema = fields.Boolean(load_default=False, metadata={"description": "let an existing model take another schema"})
+    ledger = fields.String(
+        load_default="auto",
+        validate=validate.OneOf(["auto", "on", "off"]),
+        metadata={"description": "remember which rows were learned, so that they can be forgotten; auto: up to 1,000,000 rows"},
+    )
+    folds = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(2, 50),
+        metadata={"description": "keep the moments of this many folds of the rows, for cross-validation without the rows"},
+    )
     history = fields.Boolean(load_default=False, metadata={"description": "gradient training: loss and parameters of every epoch"})
     dtype = fields.String(load_default="float64", validate=validate.OneOf(["float64", "float32"]))
     labels = fields.Dict(
@@ -98,6 +109,8 @@ class TrainOptions:
     missing: MissingPolicy = "error"
     like: str | None = None
     new_schema: bool = False
+    ledger: str = "auto"
+    folds: int | None = None
     history: bool = False
     dtype: str = "float64"
     labels: Mapping[str, str] = field(default_factory=dict)

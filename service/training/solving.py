@@ -16,6 +16,7 @@ from service.regression.double_double import DoubleDouble, exact, matmul, scale
 from service.regression.gradient import Divergence, GradientFit, fit_gradient, prediction_gap
 from service.regression.inference import summary
 from service.regression.least_squares import Fit
+from service.regression.limbs import Integers
 from service.regression.moments import Moments
 from service.regression.normal_equations import ExactEquations, equations
 from service.regression.products import Array
@@ -31,11 +32,12 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Design:
-    """The design rows X [n, p], targets Y [n, t] and weights [n] of a whole training, for solvers that need rows."""
+    """Design rows X [n, p] with targets Y [n, t] and weights [n]; `places` [n]: among the rows read, None where all are there."""
 
     X: Array
     Y: Array
     weights: Array | None
+    places: Integers | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Nothing is published before everything is computed, and the move of the alias `live` is the last step.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +17,8 @@ from service.regression.products import Array, self_test, syrk
 from service.regression.schema import Schema
 from service.rows import Rows
 from service.training.framing import build_schema, check_schema, frame_of
-from service.training.memory import Memory
+from service.training.ledger import Ledger
+from service.training.memory import AUTOMATIC_ROWS, Memory
 from service.training.options import TrainOptions
 from service.training.publishing import Making, publish
 from service.training.solver import Gradient
@@ -77,11 +78,13 @@ def train(
     else:
         (schema, batches), resolution = build_schema(source, options), None
     check_schema(store, schema, options)
-    memory = Memory(Moments(len(schema.columns), len(schema.targets), resolution=resolution))
+    memory = _empty_memory(schema, resolution, options)
     designs = (design_of(rows, schema, source.chosen) for rows in batches)
     design = accumulate(memory, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
     if memory.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
+    if memory.ledger:
+        memory.ledger.settle(since=0)
     solved = solve(schema, memory.moments, options, design=design, progress=progress.epoch, check=progress.check)
     making = Making(
         model=options.model,
@@ -94,6 +97,17 @@ def train(
     )
     progress.check()
     return publish(store, schema, memory, solved, making, dtype=options.dtype)
+
+
+def _empty_memory(schema: Schema, resolution: Sequence[int] | None, options: TrainOptions) -> Memory:
+    """What a training is to remember, of no rows yet."""
+
+    def moments() -> Moments:
+        return Moments(len(schema.columns), len(schema.targets), resolution=resolution)
+
+    ledger = None if options.ledger == "off" else Ledger()
+    limit = AUTOMATIC_ROWS if options.ledger == "auto" else None
+    return Memory(moments(), [moments() for _ in range(options.folds or 0)], ledger, limit)
 
 
 def accumulate(
@@ -118,13 +132,15 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
     values = rows.numbers(chosen.values)
     _check_values(rows, chosen, values, drop=schema.frame.missing == "drop")
     present = np.all(np.isfinite(values), axis=1)
+    places = None if present.all() else np.flatnonzero(present)
     rows, values = rows.keep(present), values[present]
     with rows.telling():
         X, complete = schema.training_design(rows.pick(chosen.features), names=chosen.features)
     if complete is not None:
         values = values[complete]
+        places = np.flatnonzero(complete) if places is None else places[complete]
     targets = len(chosen.targets)
-    return Design(X, values[:, :targets], values[:, targets] if chosen.weights else None)
+    return Design(X, values[:, :targets], values[:, targets] if chosen.weights else None, places)
 
 
 def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:

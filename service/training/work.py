@@ -7,7 +7,7 @@ from typing import Any
 
 from model_store.store import ModelStore
 from service.rows import Rows
-from service.training.document import version_document
+from service.training.holders import purged_document
 from service.training.jobs import Submission
 from service.training.options import TrainOptions
 from service.training.sources import Body, Chosen, Limits, Source, open_body
@@ -46,14 +46,17 @@ class Work:
         return Body(body.given, watched)
 
     def committed(self, model: str) -> dict[str, Any] | None:
-        """The version document of an earlier attempt at this request, whose process ended between its commit and its answer."""
+        """The version document of an earlier attempt at this request, whose process ended between its commit and its answer.
+
+        What was to be purged with that commit is purged.
+        """
         asked = self.submission
         if asked.idempotency_key is None or asked.since is None:
             return None
         record = self.store.committed(model, asked.idempotency_key, since=asked.since)
         if record is None or record.version is None:
             return None
-        return version_document(self.store, self.store.manifest(model, record.version))
+        return purged_document(self.store, self.store.manifest(model, record.version))
 
 
 class _Watched:

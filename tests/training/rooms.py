@@ -10,9 +10,10 @@ import numpy as np
 
 from model_store.store import ModelStore
 from service.training.document import version_document
+from service.training.forgetting import forget
 from service.training.framing import in_frame
-from service.training.living import learn
-from service.training.living_options import LearnOptionsSchema
+from service.training.learning import learn
+from service.training.living_options import ForgetOptionsSchema, LearnOptionsSchema
 from service.training.sources import Body, Limits, open_body, open_source
 from service.training.train import train
 from service.validation import validated
@@ -46,7 +47,7 @@ class Rooms:
         }
         self.rows = rows
         self.store = ModelStore.open(directory / "store")
-        self._directory, self._count = directory, count()
+        self.directory, self._count = directory, count()
 
     def train(self, model: str, rows: Sequence[int], **options: Any) -> Document:
         """Train on some rows; the version document."""
@@ -77,13 +78,19 @@ class Rooms:
         asked = validated(LearnOptionsSchema(), body.given)
         return version_document(self.store, learn(self.store, model, body.source, asked))
 
+    def forget(self, model: str, rows: Sequence[int], **options: Any) -> Document:
+        """Forget some rows; the version document."""
+        body = self.body(rows, **options)
+        return forget(self.store, model, body.source, validated(ForgetOptionsSchema(), body.given))
+
     def body(self, rows: Sequence[int], **options: Any) -> Body:
         """A request with some rows."""
         return open_body(self._body(rows, {"weights": "weight"} | options), "application/json", {}, LIMITS)
 
     def _body(self, rows: Sequence[int], options: Document) -> Path:
-        body = self._directory / f"body-{next(self._count)}"
-        body.write_text(json.dumps({"columns": {name: column[list(rows)].tolist() for name, column in self.table.items()}} | options))
+        body = self.directory / f"body-{next(self._count)}"
+        columns = {name: [None if cell != cell else cell for cell in column[list(rows)].tolist()] for name, column in self.table.items()}  # noqa: PLR0124 - NaN
+        body.write_text(json.dumps({"columns": columns} | options))
         return body
 
 

@@ -1,0 +1,101 @@
+"""The content of a ledger's segments: distinct digests in ascending order, and how often each counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from service.regression.row_digests import Digests
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows by equal digests: `order` [n] lists them group by group, in their order within each; a group begins at `starts` [groups]."""
+
+    order: Integers
+    starts: Integers
+    counts: Integers
+
+    @property
+    def first(self) -> Integers:
+        """The first row of each group."""
+        return self.order[self.starts]
+
+    def last(self, left: Integers) -> Integers:
+        """The last `left` [groups] rows of each group."""
+        ends = self.starts + self.counts
+        return np.concatenate([self.order[ends[group] - left[group] : ends[group]] for group in np.flatnonzero(left)] or [self.order[:0]])
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Distinct `digests` [m, 2], ascending, and their `counts` [m]."""
+
+    digests: Digests
+    counts: Integers
+
+    def places(self, wanted: Digests) -> Integers:
+        """The place of each wanted digest [k, 2], -1 where it is not there."""
+        heads, tails = self.digests[:, 0], self.digests[:, 1]
+        at = np.searchsorted(heads, wanted[:, 0])
+        found = np.full(len(wanted), -1, dtype=np.int64)
+        open_ = np.arange(len(wanted))
+        while open_.size:  # one round, but for digests that agree in their first half
+            open_ = open_[at[open_] < len(heads)]
+            open_ = open_[heads[at[open_]] == wanted[open_, 0]]
+            hit = tails[at[open_]] == wanted[open_, 1]
+            found[open_[hit]] = at[open_[hit]]
+            open_ = open_[~hit]
+            at[open_] += 1
+        return found
+
+    def without(self, places: Integers, counts: Integers) -> "Entries":
+        """These less `counts` [k] at `places` [k], where that is not -1; digests that count no more are gone."""
+        left = self.counts.copy()
+        left[places[places >= 0]] -= counts[places >= 0]
+        return Entries(self.digests[left > 0], left[left > 0])
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file."""
+        return save({"digests": np.ascontiguousarray(self.digests), "counts": self.counts})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Entries":
+        """What `to_bytes` wrote; ValueError for anything else."""
+        try:
+            tensors = load(data)
+        except SafetensorError as error:
+            raise ValueError("it is no safetensors file") from error
+        kinds = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
+        entries = cls(tensors["digests"], tensors["counts"]) if kinds == {"digests": ("uint64", 2), "counts": ("int64", 1)} else None
+        if entries is None or entries.digests.shape != (len(entries.counts), 2):
+            raise ValueError("it is no segment of a ledger")
+        return entries
+
+
+def groups_of(digests: Digests) -> Groups:
+    """The groups of equal rows of digests [n, 2], ascending."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ascending = digests[order]
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = (ascending[1:] != ascending[:-1]).any(axis=1)
+    starts = np.flatnonzero(begins)
+    return Groups(order, starts, np.diff(np.append(starts, len(order))))
+
+
+def entries_of(digests: Digests) -> Entries:
+    """The entries of digests [n, 2] in any order."""
+    groups = groups_of(digests)
+    return Entries(digests[groups.first], groups.counts)
+
+
+def joined(one: Entries, other: Entries) -> Entries:
+    """The entries of both."""
+    digests = np.concatenate([one.digests, other.digests])
+    counts = np.concatenate([one.counts, other.counts])
+    groups = groups_of(digests)
+    return Entries(digests[groups.first], np.add.reduceat(counts[groups.order], groups.starts) if len(counts) else counts)
