@@ -59,6 +59,10 @@ def config_command() -> None:
 @click.option("--new-schema", is_flag=True, help="Let the model take another schema.")
 @click.option("--solver", default="exact", show_default=True, help="A solver's name, or its JSON as in POST /train.")
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True, help="Of gradient training.")
+@click.option(
+    "--ledger", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="Remember which rows were learned."
+)
+@click.option("--folds", type=int, help="Keep the moments of this many folds, for cross-validation without the rows.")
 @click.option("--history", is_flag=True, help="Print loss and parameters of every epoch of gradient training.")
 @click.option("--promote/--no-promote", default=True, show_default=True, help="Whether to serve the new version as live.")
 @click.option("--description", default="", help="A sentence kept with the version.")

@@ -84,8 +84,11 @@ LISTED = ("target", "features", "terms", "categorical")
 OPTIONS = (
     *((name, "string") for name in ("model", *LISTED, "weights", "labels", "description", "solver", "like")),
     *((name, "boolean") for name in ("intercept", "promote", "new_schema", "history")),
+    ("folds", "integer"),
 )
-CHOICES = {"missing": ["error", "drop"], "unseen": ["error", "reference"], "dtype": ["float64", "float32"]}
+CHOICES = {
+    "missing": ["error", "drop"], "unseen": ["error", "reference"], "dtype": ["float64", "float32"], "ledger": ["auto", "on", "off"],
+}  # fmt: skip
 ABOUT = {
     **dict.fromkeys(LISTED, "names separated by commas, or repeated"),
     "labels": "`key=value` pairs separated by commas",

@@ -15,8 +15,8 @@ from service.training.comparison import comparison
 from service.training.document import version_members
 from service.training.fingerprint import fingerprint_of
 from service.training.framing import check_schema
-from service.training.pieces import MOMENTS
 from service.training.options import TrainOptions
+from service.training.pieces import MOMENTS
 
 _CONTRADICTIONS = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SafetensorError)
 
