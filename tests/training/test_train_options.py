@@ -35,6 +35,8 @@ def test_every_option_is_loaded() -> None:
         "missing": "drop",
         "like": "m@3",
         "new_schema": True,
+        "ledger": "off",
+        "folds": 5,
         "history": True,
         "dtype": "float32",
         "solver": {"name": "exact", "ridge": 0.5},
