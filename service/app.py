@@ -27,6 +27,7 @@ from service.api.train import train_doors
 from service.api.versions import version_doors
 from service.config import Config
 from service.regression.model import choose_device
+from service.serving.predictor import Predictor
 from service.serving.registry import Registry
 from service.training.jobs import Jobs
 
@@ -49,7 +50,8 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     registry = Registry(
         opened.watching, choose_device(config.device), capacity=config.loaded_versions, retry_seconds=config.refresh_seconds
     )
-    predict = PredictDoor(registry, max_rows=config.max_rows, max_columns=config.max_columns)
+    predictor = Predictor(max_rows=config.max_rows, max_columns=config.max_columns)
+    predict = PredictDoor(registry, predictor)
     flask = Flask("service", static_folder=None)
     install(flask)
     submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)

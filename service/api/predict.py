@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from service import metrics
 from service.api.answers import JSON, Answer, json_answer
 from service.api.schemas import PredictSchema
 from service.documents import Document
 from service.errors import Invalid, UnsupportedMedia
-from service.rows import Rows, check_shape
+from service.rows import Rows
+from service.serving.predictor import Predictor
 from service.serving.registry import LIVE, Registry
 from service.validation import validated
 
@@ -20,9 +20,8 @@ SCHEMA = PredictSchema()
 class PredictDoor:
     """Predictions by the models of a registry."""
 
-    def __init__(self, registry: Registry, *, max_rows: int, max_columns: int) -> None:
-        self._registry, self._max_rows, self._max_columns = registry, max_rows, max_columns
-        self._counted: dict[str, Any] = {}
+    def __init__(self, registry: Registry, predictor: Predictor) -> None:
+        self._registry, self._predictor = registry, predictor
 
     def __call__(self, body: bytes, media_type: str) -> Answer:
         """Answer one request.
@@ -38,16 +37,10 @@ class PredictDoor:
         asked = (_remembered if all(type(value) is str for _, value in options) else _asked)(options)
         loaded = self._registry.get(asked["model"], version=asked["version"], alias=asked["alias"] or LIVE)
         rows = rows_of(document, loaded.schema.feature_names)
-        check_shape(rows.count, len(rows.names), max_rows=self._max_rows, max_columns=self._max_columns)
-        y = loaded.predict(rows)
-        self._count(loaded.model, rows.count)
-        return json_answer({"model": loaded.model, "version": loaded.version, "predictions": y[:, 0].copy() if y.shape[1] == 1 else y})
-
-    def _count(self, model: str, rows: int) -> None:
-        counted = self._counted.get(model)
-        if counted is None:
-            counted = self._counted[model] = metrics.ROWS_PREDICTED.labels(model)
-        counted.inc(rows)
+        predicted = self._predictor.predict(loaded, rows)
+        y = predicted.predictions
+        members = {"model": predicted.model, "version": predicted.version, "predictions": y[:, 0].copy() if y.shape[1] == 1 else y}
+        return json_answer(members)
 
 
 def _asked(options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 A loaded model never trains: it is in eval mode, its parameters need no gradient, and it is called under `torch.inference_mode`.
 """
 
+import os
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,6 +12,9 @@ from safetensors.torch import load, save
 from torch import nn
 
 Matrix = npt.NDArray[np.float64]
+
+# MKL's products depend on where in memory a matrix happens to lie, unless it is told not to before its first one.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
 class LinearRegression(nn.Module):

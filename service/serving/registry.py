@@ -12,19 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from model_store.errors import InvalidName, NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
-from service.errors import Invalid, NotReady
-from service.regression.columns import all_finite
+from service.errors import NotReady
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
-from service.rows import Rows
 
-Matrix = npt.NDArray[np.float64]
 LIVE = "live"
 log = logging.getLogger("plumbline.registry")
 
@@ -37,20 +33,6 @@ class Loaded:
     version: str
     schema: Schema
     module: LinearRegression
-
-    def predict(self, rows: Rows) -> Matrix:
-        """Predictions [n, t].
-
-        Raises:
-            Invalid: a cell does not fit the schema, or a prediction is too large for float64.
-        """
-        with rows.telling():
-            x = self.schema.design(rows.data, names=rows.names)
-        y = self.module.predict(x)
-        if not all_finite(y):
-            row, target = np.argwhere(~np.isfinite(y))[0].tolist()
-            raise Invalid({rows.where(row, self.schema.targets[target]): ["has a prediction too large for float64"]})
-        return y
 
 
 @dataclass(frozen=True)
