@@ -99,6 +99,8 @@ class Config:
     max_rows: int = _setting(_whole(1), "10000000", "most rows in one request")
     max_columns: int = _setting(_whole(1), "4096", "most feature and target columns in one request")
     max_queued_trainings: int = _setting(_whole(1), "16", "trainings that may wait or run before new ones get 429")
+    keep_versions: int = _setting(_whole(1), "1000", "versions of a model that are kept; older ones are deleted unless an alias names them")
+    keep_memories: int = _setting(_whole(1), "5", "latest versions that remember their rows' moments, beside those that an alias names")
     keep_jobs_hours: int = _setting(_whole(1), "24", "hours that the record of a finished job is kept, and with it its idempotency key")
     data_roots: tuple[Path, ...] = _setting(_roots, "", "directories, separated by commas, whose files a training may name as its source")
     loaded_versions: int = _setting(_whole(1), "128", "versions each worker keeps in memory; the least recently used leaves first")

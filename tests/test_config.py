@@ -33,6 +33,8 @@ def test_the_defaults_are_those_documented() -> None:
         "max_rows": 10_000_000,
         "max_columns": 4096,
         "max_queued_trainings": 16,
+        "keep_versions": 1000,
+        "keep_memories": 5,
         "keep_jobs_hours": 24,
         "data_roots": (),
         "loaded_versions": 128,

@@ -20,6 +20,7 @@ from service.training.sources import Limits, open_table
 from service.training.tables import count_rows
 from service.training.train import Progress as Told
 from service.training.train import train
+from service.training.upkeep import Keep, retire
 
 LISTS = ("target", "features", "terms", "categorical", "labels")
 
@@ -49,6 +50,7 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
             bar.update(epochs, completed=epoch, total=asked, rate=f"loss {loss:.6g}", visible=True)
 
         manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who="command line", threads=os.cpu_count() or 1)
+    retire(store, manifest.model, Keep.of(config))
     show(version_document(store, manifest))
 
 

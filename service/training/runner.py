@@ -26,11 +26,14 @@ AGAIN_SECONDS = 1.0
 log = logging.getLogger("plumbline.trainer")
 
 
-def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots: Sequence[Path] = ()) -> None:
-    """Run one queued job to its end, whatever that is; another process's job is left alone."""
+def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots: Sequence[Path] = ()) -> str | None:
+    """Run one queued job to its end, whatever that is; another process's job is left alone.
+
+    Returns the model that has a new version, if one has.
+    """
     submission = jobs.take(job_id)
     if submission is None:
-        return
+        return None
     started = time.perf_counter()
     outcome = "succeeded"
     error: Exception | None = None
@@ -52,10 +55,12 @@ def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots
     log.info("training", extra=details, exc_info=error if outcome == "failed" else None)
     if outcome == "cancelled":
         _record(partial(jobs.stop, job_id))
-    elif error is None:
-        _record(partial(jobs.succeed, job_id, result))
-    else:
+    elif error is not None:
         _record(partial(jobs.fail, job_id, error))
+    else:
+        _record(partial(jobs.succeed, job_id, result))
+        return result.get("model")
+    return None
 
 
 def _record(finish: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 import torch
 from gunicorn.dirty import DirtyApp
 
-from model_store.errors import StoreError, StoreUnavailable
+from model_store.errors import StoreUnavailable
 from model_store.opening import Opened
 from service.config import Config
 from service.errors import NotReady
@@ -26,10 +26,10 @@ from service.training.runner import run_job
 from service.training.sources import Limits
 from service.training.syncing import start_sync
 from service.training.train import require_exact_products
+from service.training.upkeep import Keep, Upkeep
 
 NICENESS = 10
 LOOK_SECONDS = 1.0
-TIDY_SECONDS, TIDY_MOST = 60.0, 1000
 log = logging.getLogger("plumbline.trainer")
 
 
@@ -49,7 +49,7 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
         store = opened.acting
         self._jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
         self._run = partial(run_job, self._jobs, store, Limits(config.max_rows, config.max_columns), roots=config.data_roots)
-        self._keep_hours, self._tidied = config.keep_jobs_hours, 0.0
+        self._upkeep = Upkeep(store, self._jobs, Keep.of(config))
         self._bell, self._stopping = self._jobs.listen(), threading.Event()
         # A thread of its own, so that signals reach the process at any time. A fault in it must end the process, for
         # Gunicorn to start a new one.
@@ -64,21 +64,15 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
         self._jobs.ring("")
         self._worker.join()
 
-    def _tidy(self) -> None:
-        """Now and then, and a bounded number at once, remove the records of jobs that finished long ago."""
-        if time.monotonic() - self._tidied > TIDY_SECONDS:
-            self._tidied = time.monotonic()
-            with suppress(StoreError):  # there is a next time
-                self._jobs.remove_old(self._keep_hours, most=TIDY_MOST)
-
     def _work(self) -> None:
         try:
             while not self._stopping.is_set():
                 for job_id in self._queued():
                     if self._stopping.is_set():
                         return
-                    self._run(job_id)
-                self._tidy()
+                    if (model := self._run(job_id)) is not None:
+                        self._upkeep.after_publishing(model)
+                self._upkeep.now_and_then()
                 if select.select([self._bell], [], [], LOOK_SECONDS)[0]:
                     with suppress(BlockingIOError):  # another trainer was quicker
                         os.read(self._bell, 1 << 16)
