@@ -13,8 +13,9 @@ from model_store.opening import Opened
 from service import logs
 from service.api import openapi
 from service.api.aliases import alias_doors
+from service.api.bodies import body_parts
 from service.api.flask_answers import install, to_response
-from service.api.gate import Gate
+from service.api.gate import Gate, Hot
 from service.api.guard import Guard
 from service.api.importing import import_doors
 from service.api.jobs import job_doors
@@ -66,12 +67,12 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
 
     @flask.post("/predict")
     def predict_view() -> Response:
-        return to_response(predict(request.get_data(), request.content_type or ""))
+        return to_response(predict(b"".join(body_parts(request.environ, config.max_body_bytes)), request.content_type or ""))
 
     registry.warm()
     guard = Guard(write_tokens=config.write_token, read_tokens=config.read_token)
-    hot = {"/predict": lambda body, environ: predict(body, environ.get("CONTENT_TYPE", ""))}
-    gate = Gate(guard, hot, flask, max_body_bytes=config.max_body_bytes)
+    hot = {"/predict": Hot("/predict", lambda body, environ: predict(body, environ.get("CONTENT_TYPE", "")))}
+    gate = Gate(guard, hot.get, flask, max_body_bytes=config.max_body_bytes)
     return gate
 
 

@@ -30,7 +30,7 @@ SHORT = 1 << 17  # bytes of a request that is answered in the main loop, some mi
 STALLED = struct.pack("ll", 5, 0)  # seconds and microseconds after which a client that takes nothing of its answer is given up
 MOMENT_MILLISECONDS = 2
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
-BODY_UNKNOWN = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):", re.IGNORECASE)
+BODY_UNKNOWN = re.compile(rb"\r\n(?:transfer-encoding|content-encoding|expect|upgrade):", re.IGNORECASE)  # its size, or its size unpacked
 CHUNK = 1 << 16
 
 

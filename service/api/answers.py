@@ -6,7 +6,7 @@
 import http
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -59,17 +59,27 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is told of an error, in whatever form: the status, what is wrong, and by path what is wrong with each part."""
+
+    status: int
+    detail: str
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 def json_answer(document: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """An answer in JSON."""
     return Answer(status, dump(document), JSON, headers)
 
 
-def problem(status: int, detail: str, errors_by_path: Mapping[str, list[str]] | None = None) -> Answer:
+def problem(fault: Fault) -> Answer:
     """A problem document."""
-    document: dict[str, Any] = {"title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
-    if errors_by_path:
-        document["errors"] = errors_by_path
-    return Answer(status, dump(document), PROBLEM, HEADERS.get(status, ()))
+    document: dict[str, Any] = {"title": http.HTTPStatus(fault.status).phrase, "status": fault.status, "detail": fault.detail}
+    if fault.errors:
+        document["errors"] = fault.errors
+    return Answer(fault.status, dump(document), PROBLEM, fault.headers)
 
 
 def status_of(kind: type[BaseException]) -> int | None:
@@ -77,25 +87,25 @@ def status_of(kind: type[BaseException]) -> int | None:
     return next((STATUS[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS), None)
 
 
-def problem_of(error: Exception) -> Answer:
-    """The problem document of any error; of one that nobody foresaw only the request's id is told, the rest is logged."""
+def fault_of(error: Exception) -> Fault:
+    """What to tell of any error; of one that nobody foresaw only the request's id is told, the rest is logged."""
     if isinstance(error, HTTPException) and error.code is not None:
         headers = tuple((name, value) for name, value in error.get_headers() if name in ("Allow", "Location"))
-        answer = problem(error.code, error.description or "")
-        return Answer(answer.status, answer.body, answer.media_type, headers)
+        return Fault(error.code, error.description or "", headers=headers)
     status = status_of(type(error))
     if status is None:
         log.error("an unforeseen error", exc_info=error)
-        return problem(500, "the service failed; its log says why under this answer's X-Request-Id")
+        return Fault(500, "the service failed; its log says why under this answer's X-Request-Id")
     if status >= 500:
         log.warning(str(error), extra={"error": type(error).__name__})
-    return problem(status, str(error), getattr(error, "errors", None))
+    return Fault(status, str(error), getattr(error, "errors", {}), HEADERS.get(status, ()))
 
 
 def problem_of_job(failure: Mapping[str, Any]) -> Answer:
     """The problem document of the error that ended a job; its record names the error's class."""
     kind = next((kind for kind in known_errors() if kind.__name__ == failure["kind"]), None)
-    return problem((kind and status_of(kind)) or 500, failure["detail"], failure["errors"])
+    status = (kind and status_of(kind)) or 500
+    return problem(Fault(status, failure["detail"], failure["errors"] or {}, HEADERS.get(status, ())))
 
 
 def known_errors() -> Iterator[type[Exception]]:

@@ -6,8 +6,10 @@ from typing import Any
 import marshmallow as ma
 from flask import Flask, Response, request
 
-from service.api.answers import JSON, Answer, problem_of
-from service.api.gate import ROUTE, WRITTEN, body_parts
+from service.api.answers import JSON, Answer
+from service.api.bodies import body_parts
+from service.api.forms import refusal
+from service.api.gate import ROUTE, WRITTEN
 from service.documents import Document
 from service.errors import UnsupportedMedia
 from service.validation import NAME, validated
@@ -27,7 +29,7 @@ def conditional(answer: Answer) -> Response:
 
 
 def install(app: Flask) -> None:
-    """Make every error a problem document, and tell the gate which route answers."""
+    """Make every error an answer in the form of its protocol, and tell the gate which route answers."""
 
     @app.before_request
     def _name_route() -> None:
@@ -38,7 +40,7 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _problem(error: Exception) -> Response:
-        return to_response(problem_of(error))
+        return to_response(refusal(request.path, error))
 
 
 def query(schema: ma.Schema) -> dict[str, Any]:

@@ -9,15 +9,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-from gunicorn.http.errors import ParseException
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service import metrics
-from service.api.answers import Answer, problem_of
+from service.api.answers import Answer
+from service.api.bodies import body_parts, check_body
+from service.api.forms import refusal
 from service.api.guard import Guard, is_read
-from service.errors import TooLarge, Unreadable, UnsupportedMedia
 from service.logs import AUDIT, request_line
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
 WRITTEN = "plumbline.written"  # what a write concerns (model, version, alias), told by the doors for the audit line
 UNKNOWN = "unknown"
 QUICK = frozenset({"/livez"})
-PART = 1 << 20
 MADE = (201, 202)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
@@ -37,21 +35,29 @@ log = logging.getLogger("plumbline.request")
 audit = logging.getLogger(AUDIT)
 
 
+class Hot(NamedTuple):
+    """A door reached without a framework: what its route is called, and what answers."""
+
+    route: str
+    door: HotDoor
+
+
 class Gate:
-    """A WSGI application: `hot` doors by path, for POST, and `rest` for everything else.
+    """A WSGI application: the hot doors that `find` tells by a path, for POST, and `rest` for everything else.
 
     `stopping` tells whether this worker is about to end; the server that runs it sets it.
     """
 
     stopping: Callable[[], bool] = staticmethod(lambda: False)
 
-    def __init__(self, guard: Guard, hot: Mapping[str, HotDoor], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
-        self._guard, self._hot, self._rest, self._max_body_bytes = guard, hot, rest, max_body_bytes
+    def __init__(self, guard: Guard, find: Callable[[str], Hot | None], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
+        self._guard, self._find, self._rest, self._max_body_bytes = guard, find, rest, max_body_bytes
         self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
 
     def is_quick(self, method: bytes, path: bytes) -> bool:
         """Whether a request with a short body is answered within milliseconds, so that it need not go to a thread."""
-        return path.decode("latin-1") in (self._hot if method == b"POST" else QUICK)
+        address = path.decode("latin-1")
+        return self._find(address) is not None if method == b"POST" else address in QUICK
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -71,7 +77,7 @@ class Gate:
         try:
             body = self._pass(method, path, environ, begin)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
-            body = respond(problem_of(error), method, begin)
+            body = respond(refusal(path, error), method, begin)
         self._count(method, environ.get(ROUTE, UNKNOWN), status, started, request_id)
         if WHO in environ and not is_read(method, path):
             _leave_audit_line(environ, status)
@@ -86,11 +92,11 @@ class Gate:
             origin=environ.get("HTTP_ORIGIN"),
         )
         check_body(environ, self._max_body_bytes)
-        door = self._hot.get(path) if method == "POST" else None
-        if door is None:
+        hot = self._find(path) if method == "POST" else None
+        if hot is None:
             return self._rest(environ, begin)
-        environ[ROUTE] = path
-        return respond(door(b"".join(body_parts(environ, self._max_body_bytes)), environ), method, begin)
+        environ[ROUTE] = hot.route
+        return respond(hot.door(b"".join(body_parts(environ, self._max_body_bytes)), environ), method, begin)
 
     def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started
@@ -111,42 +117,6 @@ def _leave_audit_line(environ: "WSGIEnvironment", status: int) -> None:
     audit.info("write", extra=told | {"status": status} | environ[WRITTEN])
 
 
-def check_body(environ: "WSGIEnvironment", max_body_bytes: int) -> None:
-    """Refuse a body that is announced as too large, or is compressed, before any of it is read."""
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal():
-        raise Unreadable("Content-Length must be a whole number")
-    if int(length) > max_body_bytes:
-        raise _too_large(max_body_bytes)
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise UnsupportedMedia("compressed bodies are not read here: send the body without Content-Encoding")
-
-
-def body_parts(environ: "WSGIEnvironment", max_body_bytes: int) -> Iterator[bytes]:
-    """The body part by part, chunked or not, to its very end: a body cut off on the way must never pass for a smaller one.
-
-    Raises:
-        Unreadable: it ends early, or its chunks are malformed.
-        TooLarge: it comes in chunks and is larger than allowed.
-    """
-    length = environ.get("CONTENT_LENGTH")
-    chunked = not length and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-    left = int(length) if length else max_body_bytes + 1 if chunked else 0
-    while left:
-        try:
-            part: bytes = environ["wsgi.input"].read(min(left, PART))
-        except (OSError, ParseException) as error:
-            raise Unreadable("the body ended before its last chunk, or its chunks are malformed") from error
-        if not part:
-            break
-        left -= len(part)
-        yield part
-    if left and length:
-        raise Unreadable("the body ended before its Content-Length")
-    if not left and chunked:
-        raise _too_large(max_body_bytes)
-
-
 def respond(answer: Answer, method: str, start_response: "StartResponse") -> list[bytes]:
     """Send an answer the WSGI way."""
     start_response(
@@ -154,10 +124,6 @@ def respond(answer: Answer, method: str, start_response: "StartResponse") -> lis
         [("Content-Type", answer.media_type), ("Content-Length", str(len(answer.body))), *answer.headers],
     )
     return [b""] if method == "HEAD" else [answer.body]
-
-
-def _too_large(max_body_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {max_body_bytes} bytes, the limit that PLUMBLINE_MAX_BODY_BYTES sets")
 
 
 def _request_id(environ: "WSGIEnvironment") -> str:

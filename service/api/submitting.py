@@ -11,8 +11,9 @@ from typing import Any
 from flask import Response, request
 
 from service.api.answers import RETRY, Answer, json_answer, problem_of_job
+from service.api.bodies import body_parts
 from service.api.flask_answers import to_response
-from service.api.gate import ID, WHO, body_parts
+from service.api.gate import ID, WHO
 from service.errors import Invalid
 from service.training.claims import HEADER
 from service.training.jobs import Jobs, Submission
