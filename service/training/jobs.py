@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_store.errors import NotFound, StoreError
+from model_store.errors import NotFound, StoreError, StoreFull
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import Cancelled, JobLost, UnknownJob
@@ -65,6 +65,7 @@ class Jobs:
 
         Raises:
             QueueFull: as many jobs as allowed wait or run.
+            StoreFull: there is no room for it, or to tell how it ended.
         """
         if not again:
             self._spool.check_room()
@@ -244,11 +245,15 @@ class Jobs:
         return removed
 
     def _put(self, job_id: str, **changes: Any) -> None:
-        """Change the record of a job of this process."""
+        """Change the record of a job of this process, on a full disk in the room that was held back for it."""
         held, record = self._held[job_id]
         record = renewed(record, **changes)
         self._held[job_id] = held, record
-        self._store.put_job(job_id, record)
+        try:
+            self._store.put_job(job_id, record)
+        except StoreFull:
+            self._spool.spend_reserve()
+            self._store.put_job(job_id, record)
 
     def _finish(self, job_id: str, **changes: Any) -> None:
         self.body(job_id).unlink(missing_ok=True)  # first, for the room that the record may need

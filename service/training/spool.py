@@ -4,7 +4,7 @@
 That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
 so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone.
 `bell` is a named pipe through which whoever queues a job wakes a trainer; `queue` holds the spool's own name, and its
-lock is held while the queue is counted and added to.
+lock is held while the queue is counted and added to; `reserve` is room held back for the ends of jobs on a disk that fills up.
 """
 
 import errno
@@ -23,6 +23,7 @@ from service.errors import QueueFull
 
 BELL = "bell"
 QUEUE = "queue"
+RESERVE, RESERVE_BYTES = "reserve", 1 << 20
 STATES = ("queued", "running")
 RECEIVED_WITHIN_SECONDS = 24 * 3600.0  # no upload takes longer
 
@@ -54,19 +55,31 @@ class Spool:
             raise
 
     def check_room(self) -> None:
-        """Refuse early what would be refused in the end.
+        """Refuse early what would be refused in the end, and what might end without room to tell it.
 
         Raises:
-            QueueFull
+            QueueFull, StoreFull
         """
+        reserve = self._folder / RESERVE
+        if not reserve.exists():
+            with space_left(), reserve.open("ab") as file:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+                except OSError:
+                    reserve.unlink(missing_ok=True)
+                    raise
         if len(self.waiting()) >= self._limit:
             raise QueueFull(f"{self._limit} trainings wait already; try again later, or raise PLUMBLINE_MAX_QUEUED_TRAININGS")
+
+    def spend_reserve(self) -> None:
+        """Free the room held back; no further request is taken in until there is as much again."""
+        (self._folder / RESERVE).unlink(missing_ok=True)
 
     def enqueue(self, job_id: str, request: str) -> None:
         """Put what is asked into the queue; the count is exact, however many processes do so at once.
 
         Raises:
-            QueueFull
+            QueueFull, StoreFull
         """
         written = self._path(job_id, "new")
         with space_left():
