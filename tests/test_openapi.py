@@ -226,6 +226,19 @@ def imports(model: str, *, full: bool = False, trainer: bool = True, **request: 
     return ask
 
 
+def on_siblings(verb: str, request: dict[str, Any], *, model: str = "line") -> Callable[[House], TestResponse]:
+    """One operation where there are further models: `twin` is `line` again, `wider` has other terms."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client()
+        wider = {"model": "wider", "instances": [[0, 1], [1, 5], [2, 2], [4, 4], [7, 1]], "targets": [1, 3, 5, 2, 2]}
+        for other in (LINE | {"model": "twin"}, wider | {"terms": ["x1", "x1^2", "x2", "x1*x2"]}):
+            assert client.post("/train", json=other).status_code == 201
+        return client.post(f"/models/{model}/{verb}", json=request)
+
+    return ask
+
+
 def guarded(method: str, path: str, request: dict[str, Any] | None = None) -> dict[int, Callable[[House], TestResponse]]:
     """401 and 403 of an operation that needs a token."""
     tokens = {"WRITE_TOKEN": TOKEN, "READ_TOKEN": f"{TOKEN}-read"}
@@ -262,6 +275,15 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
     },
     ("post", "/models/{model}/learn"): living("learn", {"instances": [[3]], "targets": [8]}, {"instances": [[3]], "targets": [1e300]}),
     ("post", "/models/{model}/forget"): living("forget", {"instances": [[0]], "targets": [1]}, {"instances": [[3]], "targets": [8]}),
+    ("post", "/models/{model}/merge"): {
+        **living("merge", {"with": "twin"}, {"with": "wider"}),
+        201: on_siblings("merge", {"with": ["twin@1"]}),
+        409: on_siblings("merge", {"with": ["wider"]}),
+    },
+    ("post", "/models/{model}/refit"): {
+        **living("refit", {"solver": {"name": "exact", "ridge": 2}}, {}),
+        409: on_siblings("refit", {"terms": ["x1*x2"]}, model="wider"),
+    },
     ("post", "/predict"): {
         200: asks("POST", "/predict", {"json": ONE}),
         **guarded("POST", "/predict", {"json": ONE}),

@@ -11,7 +11,7 @@ from service.training.options import options_from_query
 
 
 def living_doors(submitter: Submitter) -> Blueprint:
-    """The doors for learning and forgetting."""
+    """The doors of each operation."""
     doors = Blueprint("living", __name__)
 
     @doors.post("/models/<model>/learn")
@@ -21,6 +21,14 @@ def living_doors(submitter: Submitter) -> Blueprint:
     @doors.post("/models/<model>/forget")
     def forget(model: str) -> Response:
         return submitter.submit("forget", _asked(), model=model)
+
+    @doors.post("/models/<model>/merge")
+    def merge(model: str) -> Response:
+        return submitter.submit("merge", _asked(), model=model)
+
+    @doors.post("/models/<model>/refit")
+    def refit(model: str) -> Response:
+        return submitter.submit("refit", _asked(), model=model)
 
     return doors
 

@@ -13,7 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
 from service.api.importing import ARCHIVES
-from service.training.living_options import ForgetDocumentSchema, LearnDocumentSchema
+from service.training.living_options import ForgetDocumentSchema, LearnDocumentSchema, MergeDocumentSchema, RefitDocumentSchema
 from service.training.options import TrainDocumentSchema
 from service.training.records import STATES
 
@@ -126,6 +126,8 @@ LEARN_OPTIONS = tuple(
 FORGET_BODY = TRAIN_BODY | {
     JSON: {"schema": ForgetDocumentSchema, "example": {"columns": {"area": [70], "rent": [800]}, "purge": True}},
 }
+MERGE_BODY = {JSON: {"schema": MergeDocumentSchema, "example": {"with": ["north", "south@4"]}}}
+REFIT_BODY = {JSON: {"schema": RefitDocumentSchema, "example": {"solver": {"name": "exact", "ridge": 2}}}}
 FORGET_OPTIONS = (*LEARN_OPTIONS, *(_query(name, "boolean", _about(name)) for name in ("unchecked", "purge")))
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
@@ -148,6 +150,10 @@ OPERATIONS = (
               LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/forget", "Forget rows: a new version, as if they had never come.", schemas.VersionSchema,
               LIVING, body=FORGET_BODY, parameters=(MODEL, *FORGET_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+    Operation("post", "/models/{model}/merge", "Merge other models: a new version, as if trained on the rows of all.",
+              schemas.VersionSchema, LIVING, body=MERGE_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+    Operation("post", "/models/{model}/refit", "Fit some of the terms, or by another solver.", schemas.VersionSchema,
+              LIVING, body=REFIT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
     Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
     Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),

@@ -120,6 +120,14 @@ class ForgottenSchema(ma.Schema):
     purged = fields.List(fields.String(), required=True, metadata={"description": "versions that held them, or may have, and were deleted"})
 
 
+class MergedSchema(ma.Schema):
+    """A version that was merged into another model."""
+
+    model = fields.String(required=True)
+    version = fields.String(required=True)
+    fingerprint = fields.String(required=True, allow_none=True)
+
+
 class VersionSchema(ma.Schema):
     """A version document."""
 
@@ -135,6 +143,7 @@ class VersionSchema(ma.Schema):
     state_dict = fields.String(required=True)
     memory = fields.Nested(MemorySchema, required=True)
     forgotten = fields.Nested(ForgottenSchema, metadata={"description": "of a version made by forget"})
+    merged = fields.List(fields.Nested(MergedSchema), metadata={"description": "of a version made by merge"})
     schema = fields.Nested(ModelSchemaSchema, required=True)
     fit = fields.Nested(FitSchema, required=True)
     history = fields.List(fields.Nested(EpochSchema), metadata={"description": "gradient training, when asked for"})

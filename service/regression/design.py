@@ -64,7 +64,7 @@ def has_lower_powers(feature: str, terms: Sequence[Term], *, intercept: bool) ->
 def build(terms: Sequence[Term], values: Values, *, categories: Mapping[str, Sequence[str]], bases: Mapping[str, PolynomialBasis]) -> Array:
     """The design [n, columns] of complete `values` whose category codes are places in `categories`."""
     highest = highest_powers(terms)
-    chains = {name: polynomials(values.numbers[name], basis, degree=highest[name]) for name, basis in bases.items()}
+    chains = {name: polynomials(values.numbers[name], basis, degree=highest.get(name, 1)) for name, basis in bases.items()}
     blocks = []
     for term in terms:
         factors = [

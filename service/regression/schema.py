@@ -5,7 +5,7 @@ the model's line was created, stands in `frame`. Invariant: the same values in t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
@@ -34,7 +34,7 @@ class Feature:
 @dataclass(frozen=True)
 class Frame:
     """The constants of a model's line: categories are sorted and the first is the reference; `polynomials`
-    has the basis of each feature that stands to a power above 1."""
+    has the basis of each feature that stands to a power above 1, or did before its powers were left out."""
 
     intercept: bool = True
     missing: MissingPolicy = "error"
@@ -82,7 +82,8 @@ class Schema:
     @cached_property
     def is_plain(self) -> bool:
         """Whether the design is the matrix of features itself: all numeric, each its own term, in their order."""
-        return not self.frame.categories and self.terms == tuple(Term(((name, 1),)) for name in self.feature_names)
+        itself = tuple(Term(((name, 1),)) for name in self.feature_names)
+        return not (self.frame.categories or self.frame.polynomials) and self.terms == itself
 
     def design(self, data: Data, *, names: Sequence[str] | None = None) -> Array:
         """The design [n, p], float64, of all rows: a matrix [n, features] by position (or by `names`), or columns by name.
@@ -113,6 +114,17 @@ class Schema:
         except RowErrors as error:
             places = np.flatnonzero(kept)
             raise RowErrors([e if e.row is None else e._replace(row=int(places[e.row])) for e in error.errors]) from error
+
+    def subset(self, terms: Sequence[Term]) -> tuple[Self, list[int]]:
+        """The schema of some of the terms in the same frame, all features kept, and the places of its columns among these columns.
+
+        Raises ValueError where a polynomial would lack its lower powers.
+        """
+        used = {name for term in terms for name, _ in term.powers}
+        bases = {name: basis for name, basis in self.frame.polynomials.items() if name in used}
+        chosen = replace(self, terms=tuple(term for term in self.terms if term in terms), frame=replace(self.frame, polynomials=bases))
+        place = {(column.powers, column.levels): index for index, column in enumerate(self.columns)}
+        return chosen, [place[column.powers, column.levels] for column in chosen.columns]
 
     def raw_map(self) -> DoubleDouble | None:
         """The matrix from design to raw coefficients, the intercept first if there is one; None where they are the same.
@@ -190,8 +202,11 @@ def _check_frame(schema: Schema) -> None:
     for name, known in frame.categories.items():
         if not known or list(known) != sorted(set(known)):
             raise ValueError(f"the categories of {name} must be at least one, sorted, each once")
-    if set(frame.polynomials) != set(highest_powers(schema.terms)):
-        raise ValueError("the frame must hold a polynomial basis of each feature that stands to a power above 1 and of no other")
+    used = {name for term in schema.terms for name, _ in term.powers} - set(frame.categories)
+    if not set(highest_powers(schema.terms)) <= set(frame.polynomials) <= used:
+        raise ValueError(
+            "the frame must hold a polynomial basis of each feature that stands to a power above 1, and of none outside the terms"
+        )
     for name, basis in frame.polynomials.items():
         if (basis.centre or basis.reach) and not has_lower_powers(name, schema.terms, intercept=frame.intercept):
             raise ValueError(f"the polynomial of {name} lacks lower powers: pass centre 0 and reach 0, or name them")

@@ -68,6 +68,43 @@ class ForgetOptionsSchema(LearnOptionsSchema):
     purge = fields.Boolean(load_default=False, metadata={"description": "also delete the versions that hold the rows, or may"})
 
 
+class MergeOptionsSchema(LivingOptionsSchema):
+    """Options of `POST /models/{model}/merge`."""
+
+    others = OneOrMany(
+        required=True,
+        data_key="with",
+        metadata={
+            **ONE_OR_MANY,
+            "description": "versions of other models with an equal frame: `north` (its live one), `north@4`",
+        },
+    )
+
+
+class RefitOptionsSchema(LivingOptionsSchema):
+    """Options of `POST /models/{model}/refit`."""
+
+    terms = OneOrMany(load_default=None, metadata={**ONE_OR_MANY, "description": "those of the base to keep; by default all"})
+
+
+class MergeDocumentSchema(MergeOptionsSchema):
+    """The JSON body of `POST /models/{model}/merge`."""
+
+    class Meta:
+        """What the header says does not belong in the body."""
+
+        exclude = ("if_match",)
+
+
+class RefitDocumentSchema(RefitOptionsSchema):
+    """The JSON body of `POST /models/{model}/refit`."""
+
+    class Meta:
+        """What the header says does not belong in the body."""
+
+        exclude = ("if_match",)
+
+
 class LearnDocumentSchema(LearnOptionsSchema):
     """The JSON body of `POST /models/{model}/learn`: options, and the data as in `POST /train`."""
 
@@ -103,3 +140,5 @@ class LivingOptions:
     weights: str | None = None
     unchecked: bool = False
     purge: bool = False
+    others: tuple[str, ...] = ()
+    terms: tuple[str, ...] | None = None

@@ -336,7 +336,7 @@ TEXT: dict[str, Any] = {"features": (Feature("x", "categorical"),), "terms": ()}
     ("change", "message"),
     [
         ({"frame": Frame(categories={"x": ("a",)})}, "the frame must list the categories of each categorical feature and of no other"),
-        ({"frame": Frame()}, "the frame must hold a polynomial basis of each feature that stands to a power above 1 and of no other"),
+        ({"frame": Frame()}, "the frame must hold a polynomial basis of each feature that stands to a power above 1, and of none"),
         (
             {"frame": Frame(intercept=False, polynomials={"x": PolynomialBasis(1.0, 1.0, 1.0)})},
             "the polynomial of x lacks lower powers: pass centre 0 and reach 0, or name them",

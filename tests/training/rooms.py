@@ -13,7 +13,9 @@ from service.training.document import version_document
 from service.training.forgetting import forget
 from service.training.framing import in_frame
 from service.training.learning import learn
-from service.training.living_options import ForgetOptionsSchema, LearnOptionsSchema
+from service.training.living_options import ForgetOptionsSchema, LearnOptionsSchema, MergeOptionsSchema, RefitOptionsSchema
+from service.training.merging import merge
+from service.training.refitting import refit
 from service.training.sources import Body, Limits, open_body, open_source
 from service.training.train import train
 from service.validation import validated
@@ -82,6 +84,14 @@ class Rooms:
         """Forget some rows; the version document."""
         body = self.body(rows, **options)
         return forget(self.store, model, body.source, validated(ForgetOptionsSchema(), body.given))
+
+    def merge(self, model: str, *others: str, **options: Any) -> Document:
+        """Merge other models; the version document."""
+        return version_document(self.store, merge(self.store, model, validated(MergeOptionsSchema(), {"with": list(others)} | options)))
+
+    def refit(self, model: str, **options: Any) -> Document:
+        """Refit; the version document."""
+        return version_document(self.store, refit(self.store, model, validated(RefitOptionsSchema(), options)))
 
     def body(self, rows: Sequence[int], **options: Any) -> Body:
         """A request with some rows."""
