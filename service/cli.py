@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from service.commands.archives import export_command, import_command
+from service.commands.living import forget, learn, merge, refit
 from service.commands.models import models
-from service.commands.telling import tells_errors
+from service.commands.telling import one_blas_thread, tells_errors
 from service.config import Config, explain
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read when numpy and torch are first imported
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -70,8 +70,7 @@ def config_command() -> None:
 @tells_errors
 def train(files: tuple[str, ...], **options: Any) -> None:
     """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store."""
-    for name in ONE_THREAD:  # all cores work on rows, each with a BLAS of one thread
-        os.environ.setdefault(name, "1")
+    one_blas_thread()
     from service.training.command import train_files  # noqa: PLC0415 - torch takes a second to import
 
     train_files(files, options)
@@ -86,5 +85,5 @@ def selftest() -> None:
     sys.exit(run())
 
 
-for command in (models, export_command, import_command):
+for command in (learn, forget, merge, refit, models, export_command, import_command):
     main.add_command(command)

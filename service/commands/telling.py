@@ -38,3 +38,9 @@ def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
 def print_json(document: object) -> None:
     """Print a document; numbers read back to the same bits."""
     click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def one_blas_thread() -> None:
+    """All cores work on rows, each with a BLAS of one thread; to be called before numpy and torch are first imported."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")

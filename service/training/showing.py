@@ -16,6 +16,9 @@ def show(document: dict[str, Any]) -> None:
     )
     for entry in document.get("history", ()):
         console.print(f"epoch {entry['epoch']:>6}  loss {entry['loss']:.8g}  weight {entry['weight']}  bias {entry['bias']}")
+    if forgotten := document.get("forgotten"):
+        held = [f"{name.replace('_', ' ')} {', '.join(forgotten[name])}" for name in ("still_in", "purged") if forgotten[name]]
+        console.print("; ".join([f"forgotten: {forgotten['rows']} rows", *held]))
     for line in fit.get("advice", ()):
         console.print(line)
     columns = ("target", "term", "estimate", "std_error", "t", "p")
