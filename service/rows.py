@@ -3,7 +3,7 @@
 Types are not checked here: what is a number, what is missing and what is a category is for the schema to say.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -63,6 +63,19 @@ class Rows:
                 for name, column in self.data.items()
             }
         return Rows(self.names, data, len(places), lambda row, name: self.where(None if row is None else int(places[row]), name))
+
+    def parts(self, most: int) -> Iterator["Rows"]:
+        """The rows in parts of `most`, without a copy of a matrix; their cells are named as before."""
+        for start in range(0, self.count, most):
+            yield self._part(start, min(start + most, self.count))
+
+    def _part(self, start: int, stop: int) -> "Rows":
+        data: Data
+        if isinstance(self.data, np.ndarray):
+            data = self.data[start:stop]
+        else:
+            data = {name: column[start:stop] for name, column in self.data.items()}
+        return Rows(self.names, data, stop - start, lambda row, name: self.where(None if row is None else start + row, name))
 
     def telling(self) -> "_Telling":
         """A context in which the schema's errors become the client's: `Invalid`, with each cell named as the client knows it."""

@@ -133,10 +133,13 @@ def extrapolating(fit: Fit, X: Array) -> NDArray[np.bool_]:
     return far
 
 
-def intervals(fit: Fit, X: Array, predictions: Array, *, level: float = 0.95) -> Intervals:
-    """Intervals around ``predictions`` [k, t] of design rows X [k, p]. A new observation is one of weight 1."""
+def intervals(fit: Fit, X: Array, predictions: Array, *, level: float = 0.95, leverages: Array | None = None) -> Intervals:
+    """Intervals around ``predictions`` [k, t] of design rows X [k, p], whose ``leverages`` [k] are computed unless they are given.
+
+    A new observation is one of weight 1.
+    """
     s, quantile = _residual_std(fit), _quantile(fit, level)
-    h = leverage(fit, X)[:, None]
+    h = (leverage(fit, X) if leverages is None else leverages)[:, None]
     mean, new = s * np.sqrt(h), s * np.sqrt(1.0 + h)
     return Intervals(
         level=level,

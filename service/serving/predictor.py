@@ -1,7 +1,7 @@
 """The hall: rows of any door become a `Prediction`. What a prediction can tell is decided here and nowhere else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,18 @@ from service import metrics
 from service.errors import Invalid
 from service.regression.columns import Array, all_finite
 from service.rows import Rows, check_shape
+from service.serving.certainty import certainty, check_certain, check_parts
 from service.serving.registry import Loaded
+
+BLOCK = 65_536  # rows predicted at a time: bounds what they take on the way, and gives a row the same neighbours at every door
+PER_ROW = (
+    "predictions", "lower", "upper", "mean_lower", "mean_upper", "std_error", "leverage", "extrapolating", "contributions",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted beside the predictions: intervals at a level in (0, 1), and what else goes with each row."""
+    """What is wanted beside predictions: intervals at a level in (0, 1), and what else goes with each row."""
 
     interval: float | None = None
     mean_interval: float | None = None
@@ -59,21 +65,30 @@ class Predictor:
         self._max_rows, self._max_columns = max_rows, max_columns
         self._counted: dict[str, Any] = {}
 
-    def predict(self, loaded: Loaded, rows: Rows, asked: Asked = NOTHING_MORE) -> Prediction:  # noqa: ARG002 - until the next change
+    def predict(self, loaded: Loaded, rows: Rows, asked: Asked = NOTHING_MORE) -> Prediction:
         """Predictions by a loaded version; the same batch gives the same bits, whatever its wire form was.
 
         Raises:
-            Invalid: a cell does not fit the schema, or a prediction is too large for float64.
+            Invalid: a cell does not fit the schema, a number is too large for float64, or the version cannot say what is asked.
             TooLarge: over a limit.
+            CorruptObject, StoreUnavailable: what is asked for needs the version's memory, which cannot be read.
         """
-        check_shape(rows.count, len(rows.names), max_rows=self._max_rows, max_columns=self._max_columns)
-        with rows.telling():
-            # The order in which a product is summed depends on the layout of the matrix, and doors differ in theirs.
-            x = np.ascontiguousarray(loaded.schema.design(rows.data, names=rows.names))
-        y = loaded.module.predict(x)
-        _require_finite(y, rows, loaded.schema.targets, "has a prediction too large for float64")
-        self._count(loaded.model, rows.count)
-        return Prediction(loaded.model, loaded.version, loaded.schema.targets, y)
+        return self.predict_batches(loaded, (rows,), asked)
+
+    def predict_batches(self, loaded: Loaded, batches: Iterable[Rows], asked: Asked = NOTHING_MORE) -> Prediction:
+        """The same for rows that come in batches, at least one, each but the last of a multiple of `BLOCK` rows."""
+        if more := asked != NOTHING_MORE:
+            check_certain(loaded, asked)
+        seen, parts = 0, list[Prediction]()
+        for rows in batches:
+            seen += rows.count
+            check_shape(seen, len(rows.names), max_rows=self._max_rows, max_columns=self._max_columns)
+            if more:
+                check_parts(loaded, seen, asked)
+            blocks = (rows,) if rows.count <= BLOCK else rows.parts(BLOCK)
+            parts += [_predict(loaded, block, asked if more else None) for block in blocks]
+        self._count(loaded.model, seen)
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _count(self, model: str, rows: int) -> None:
         counted = self._counted.get(model)
@@ -82,8 +97,33 @@ class Predictor:
         counted.inc(rows)
 
 
-def _require_finite(values: Array, rows: Rows, names: Sequence[str], message: str) -> None:
-    """Refuse the first value [n, len(names)] that float64 cannot hold, by its row."""
+def _predict(loaded: Loaded, rows: Rows, asked: Asked | None) -> Prediction:
+    """Predict one block."""
+    schema = loaded.schema
+    with rows.telling():
+        # The order in which a product is summed depends on the layout of the matrix, and doors differ in theirs.
+        x = np.ascontiguousarray(schema.design(rows.data, names=rows.names))
+    y = loaded.module.predict(x)
+    _require_finite("prediction", y, rows, schema.targets)
+    if asked is None:
+        return Prediction(loaded.model, loaded.version, schema.targets, y)
+    found = certainty(loaded, x, y, asked)
+    for name in PER_ROW:
+        if name in found:
+            _require_finite(name, found[name], rows, schema.targets)
+    return Prediction(loaded.model, loaded.version, schema.targets, y, **found)
+
+
+def _require_finite(what: str, values: Array, rows: Rows, targets: Sequence[str]) -> None:
+    """Refuse the first value [n], [n, t] or [n, p, t] that float64 cannot hold, by its row."""
     if not all_finite(values):
-        row, column = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise Invalid({rows.where(row, names[column]): [message]})
+        row, *rest = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise Invalid({rows.where(row, targets[rest[-1] if rest else 0]): [f"has a {what} too large for float64"]})
+
+
+def _joined(parts: list[Prediction]) -> Prediction:
+    """Predictions of successive rows as one."""
+    first = parts[0]
+    given = (name for name in PER_ROW if getattr(first, name) is not None)
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in given}
+    return replace(first, **whole)

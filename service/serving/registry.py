@@ -20,6 +20,7 @@ from service import metrics
 from service.errors import NotReady
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
+from service.serving.learned import Learned
 
 LIVE = "live"
 log = logging.getLogger("plumbline.registry")
@@ -33,6 +34,7 @@ class Loaded:
     version: str
     schema: Schema
     module: LinearRegression
+    learned: Learned
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Registry:
             module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
             schema = Schema.from_dict(manifest.document["schema"])
             _warm(module, schema)
-            loaded = Loaded(model, str(version), schema, module)
+            loaded = Loaded(model, str(version), schema, module, Learned(self._store, manifest, intercept=schema.frame.intercept))
         except NotFound:
             raise
         except Exception as error:  # a version made elsewhere may fail in any way, and the one before must go on

@@ -94,7 +94,7 @@ NUMBER = ["must be a number"]
         ({"instances": [[1, 2]], "version": "1", "alias": "live"}, {"alias": ["give a version or an alias, not both"]}),
         ({"instances": [[1, 2]], "version": 1}, {"version": ["Not a valid string"]}),
         ({"instances": [[1, 2]], "version": "0"}, {"version": ["must be a version number such as 3"]}),
-        ({"instances": [[1, 2]], "interval": 0.9}, {"interval": ["Unknown field"]}),
+        ({"instances": [[1, 2]], "intervall": 0.9}, {"intervall": ["Unknown field"]}),
     ],
 )
 def test_wrong_rows_are_refused_by_place(client: Client, plane: str, request_of: dict[str, Any], errors: dict[str, list[str]]) -> None:
