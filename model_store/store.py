@@ -263,11 +263,23 @@ class ModelStore:
             memories.drop(self._objects, model, keep=set())
             self._objects.delete(_mark_key(model))
 
-    def retire(self, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float = 0.0) -> Retired:
-        """Deletes all but the latest versions, and the memory of all but the latest few; those that an alias names keep both."""
+    def retire(
+        self, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float = 0.0, thorough: bool = False
+    ) -> Retired:
+        """Deletes all but the latest versions, and the memory of all but the latest few; those that an alias names keep both.
+
+        Versions count by their numbers. What an earlier call has left behind, `thorough` finds: a version that has lost its alias.
+        """
         self._require_model(model)
-        age = max(older_than_seconds, self._objects.settled_seconds)
-        return retire(self._objects, model, keep_versions=keep_versions, keep_memories=keep_memories, older_than_seconds=age)
+        return retire(
+            self._objects,
+            model,
+            newest=self._newest(model),
+            keep_versions=keep_versions,
+            keep_memories=keep_memories,
+            older_than_seconds=max(older_than_seconds, self._objects.settled_seconds),
+            thorough=thorough,
+        )
 
     def collect(self, older_than_seconds: float = 3600) -> Collected:
         """Removes unreferenced blobs and temporary files of at least that age; safe beside any publish."""

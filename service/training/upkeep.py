@@ -51,16 +51,16 @@ class Upkeep:
                 self._jobs.remove_old(self._keep.jobs_hours, most=TIDY_MOST)
             if now - self._collected > COLLECT_SECONDS:
                 self._collected = now
-                for model in self._store.models():  # in a bucket, memory is dropped only once it is settled
-                    retire(self._store, model, self._keep)
+                for model in self._store.models():
+                    retire(self._store, model, self._keep, thorough=True)
                 self._store.collect(COLLECT_SECONDS)
         except StoreError as error:
             log.warning(str(error), extra={"error": type(error).__name__})
 
 
-def retire(store: ModelStore, model: str, keep: Keep) -> None:
+def retire(store: ModelStore, model: str, keep: Keep, *, thorough: bool = False) -> None:
     """Delete the versions of a model beyond those kept, and drop the memory of those beyond fewer; aliased ones stay whole."""
     try:
-        store.retire(model, keep_versions=keep.versions, keep_memories=keep.memories)
+        store.retire(model, keep_versions=keep.versions, keep_memories=keep.memories, thorough=thorough)
     except StoreError as error:
         log.warning(str(error), extra={"error": type(error).__name__, "model": model})

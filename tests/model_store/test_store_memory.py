@@ -73,8 +73,10 @@ def test_only_so_many_versions_are_kept_and_never_fewer_than_the_aliased(store: 
     assert store.versions("m") == [3, 6, 7]
     assert pieces(root) == {b"3", b"6", b"7"}
     assert store.publish("m", blobs={}, document={}).version == 8
-    assert store.retire("m", keep_versions=1, keep_memories=1).versions == 3
-    assert (store.versions("m"), store.aliases("m")) == ([8], {"live": 8})
+    assert store.retire("m", keep_versions=1, keep_memories=1).versions == 2
+    assert (store.versions("m"), store.aliases("m")) == ([3, 8], {"live": 8})  # 3 had an alias when the others went
+    assert store.retire("m", keep_versions=1, keep_memories=1, thorough=True).versions == 1
+    assert (store.versions("m"), store.publish("m", blobs={}, document={}).version) == ([8], 9)
 
 
 def test_young_memory_stays_where_it_is_asked_for(store: ModelStore, root: Path) -> None:
