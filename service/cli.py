@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from service.commands.archives import export_command, import_command
-from service.commands.living import forget, learn, merge, refit
+from service.commands.living import forget, learn, merge, refit, select
 from service.commands.models import models
 from service.commands.telling import one_blas_thread, tells_errors
 from service.config import Config, explain
@@ -85,5 +85,5 @@ def selftest() -> None:
     sys.exit(run())
 
 
-for command in (learn, forget, merge, refit, models, export_command, import_command):
+for command in (learn, forget, merge, refit, select, models, export_command, import_command):
     main.add_command(command)

@@ -284,6 +284,12 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         **living("refit", {"solver": {"name": "exact", "ridge": 2}}, {}),
         409: on_siblings("refit", {"terms": ["x1*x2"]}, model="wider"),
     },
+    ("post", "/models/{model}/select"): {
+        **living("select", {"subset": "aic"}, {"subset": "aic"}),
+        200: on_siblings("select", {"ridge": "gcv"}, model="wider"),
+        201: on_siblings("select", {"ridge": "gcv", "publish": True}, model="wider"),
+        507: store_full("/models/line/select"),
+    },
     ("post", "/predict"): {
         200: asks("POST", "/predict", {"json": ONE}),
         **guarded("POST", "/predict", {"json": ONE}),

@@ -30,6 +30,10 @@ def living_doors(submitter: Submitter) -> Blueprint:
     def refit(model: str) -> Response:
         return submitter.submit("refit", _asked(), model=model)
 
+    @doors.post("/models/<model>/select")
+    def select(model: str) -> Response:
+        return submitter.submit("select", _asked(), model=model)
+
     return doors
 
 

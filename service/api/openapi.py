@@ -13,7 +13,13 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from service.api import schemas, version_schemas
 from service.api.answers import JSON, PROBLEM
 from service.api.importing import ARCHIVES
-from service.training.living_options import ForgetDocumentSchema, LearnDocumentSchema, MergeDocumentSchema, RefitDocumentSchema
+from service.training.living_options import (
+    ForgetDocumentSchema,
+    LearnDocumentSchema,
+    MergeDocumentSchema,
+    RefitDocumentSchema,
+    SelectDocumentSchema,
+)
 from service.training.options import TrainDocumentSchema
 from service.training.records import STATES
 
@@ -128,6 +134,7 @@ FORGET_BODY = TRAIN_BODY | {
 }
 MERGE_BODY = {JSON: {"schema": MergeDocumentSchema, "example": {"with": ["north", "south@4"]}}}
 REFIT_BODY = {JSON: {"schema": RefitDocumentSchema, "example": {"solver": {"name": "exact", "ridge": 2}}}}
+SELECT_BODY = {JSON: {"schema": SelectDocumentSchema, "example": {"subset": "aic", "publish": True}}}
 FORGET_OPTIONS = (*LEARN_OPTIONS, *(_query(name, "boolean", _about(name)) for name in ("unchecked", "purge")))
 PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
@@ -154,6 +161,8 @@ OPERATIONS = (
               schemas.VersionSchema, LIVING, body=MERGE_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/refit", "Fit some of the terms, or by another solver.", schemas.VersionSchema,
               LIVING, body=REFIT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+    Operation("post", "/models/{model}/select", "Choose terms or a ridge penalty without rows; with `publish`, a new version.",
+              schemas.SelectAnswerSchema, (200, *LIVING), body=SELECT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
     Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
     Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),

@@ -191,11 +191,23 @@ class VersionSchema(ma.Schema):
     state_dict = fields.String(required=True)
     memory = fields.Nested(MemorySchema, required=True)
     forgotten = fields.Nested(ForgottenSchema, metadata={"description": "of a version made by forget"})
+    selection = fields.Dict(metadata={"description": "of a version made by select"})
     merged = fields.List(fields.Nested(MergedSchema), metadata={"description": "of a version made by merge"})
     schema = fields.Nested(ModelSchemaSchema, required=True)
     fit = fields.Nested(FitSchema, required=True)
     history = fields.List(fields.Nested(EpochSchema), metadata={"description": "gradient training, when asked for"})
     imported = fields.Dict(metadata={"description": "import: model, version, time, operation and fingerprint where it comes from"})
+
+
+class SelectAnswerSchema(ma.Schema):
+    """What `select` answers; with `publish`, a version document that has `selection` too."""
+
+    model = fields.String(required=True)
+    base = fields.String(metadata={"description": "the version that was looked at"})
+    selection = fields.Dict(
+        required=True,
+        metadata={"description": "`subset`: candidates, best first, and the F test against all terms; `ridge`: the path; `inflation`"},
+    )
 
 
 class ModelSchema(ma.Schema):

@@ -1,4 +1,4 @@
-"""`service learn`, `forget`, `merge` and `refit`: what the doors of living models do, on the store itself."""
+"""`service learn`, `forget`, `merge`, `refit` and `select`: what the doors of living models do, on the store itself."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,3 +74,17 @@ def refit(**options: Any) -> None:
     from service.training.living_command import refit_model  # noqa: PLC0415
 
     refit_model(options)
+
+
+@click.command()
+@click.option("--subset", type=click.Choice(["aic", "bic", "cp"]), help="Choose among all subsets of the terms by this criterion.")
+@click.option("--ridge", type=click.Choice(["gcv", "folds"]), help="Choose a ridge penalty, by the folds of the training if it had any.")
+@click.option("--publish", is_flag=True, help="Publish what was chosen as a version.")
+@makes_a_version
+@tells_errors
+def select(**options: Any) -> None:
+    """Choose terms or a ridge penalty from what the base remembers, and show what is collinear."""
+    one_blas_thread()
+    from service.training.living_command import select_model  # noqa: PLC0415
+
+    select_model(options)

@@ -68,13 +68,14 @@ class Base:
 class Change:
     """What an operation makes of its base: a schema and a memory; `lineage` is what the document tells beside them.
 
-    `check` is shown what was solved, and raises what forbids to publish it.
+    `solver` is used instead of the one asked for or the base's; `check` is shown what was solved, and raises what forbids to publish it.
     """
 
     schema: Schema
     memory: Memory
     lineage: Mapping[str, Any] = field(default_factory=dict)
     check: Callable[[Solved], None] = lambda _solved: None
+    solver: Solver | None = None
 
 
 def designs_of(source: Callable[[TrainOptions], Source], asked: LivingOptions, base: Base) -> Iterator[Design]:
@@ -102,12 +103,12 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
         NotFound, Forgotten: there is no such base, or it has no memory any more.
     """
     while True:
-        live = _live(store, making.model)
+        live = live_version(store, making.model)
         if asked.expect is not None and live != asked.expect:
             raise PreconditionFailed(f"{LIVE} of model {making.model} names version {live}, not {asked.expect}: read it again, then repeat")
         base = Base.open(store, making.model, store.resolve(making.model, asked.base or LIVE))
-        solver = base.solver(asked.solver)
         made = change(base)
+        solver = base.solver(made.solver or asked.solver)
         solved = solve(made.schema, made.memory.moments, TrainOptions(solver=solver))
         made.check(solved)
         try:
@@ -127,7 +128,7 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
                 ),
             )
         except (Conflict, Forgotten) as lost:
-            if _live(store, making.model) == live:
+            if live_version(store, making.model) == live:
                 raise
             if asked.expect is not None:
                 raise PreconditionFailed(f"{LIVE} of model {making.model} does not name version {live} any more: read it again") from lost
@@ -138,7 +139,7 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
                 ) from lost
 
 
-def _live(store: ModelStore, model: str) -> int | None:
+def live_version(store: ModelStore, model: str) -> int | None:
     """The version that `live` names, if any."""
     try:
         return store.alias(model, LIVE).version

@@ -1,4 +1,4 @@
-"""`service learn`, `forget`, `merge` and `refit`: the operations of the trainer process, run here and shown in a terminal."""
+"""`service learn`, `forget`, `merge`, `refit` and `select`: the operations of the trainer process, run here and shown in a terminal."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,13 @@ from service.training.living_options import (
     LivingOptions,
     MergeOptionsSchema,
     RefitOptionsSchema,
+    SelectOptionsSchema,
 )
 from service.training.merging import merge
 from service.training.options import TrainOptions, options_from_query
 from service.training.refitting import refit
-from service.training.showing import show
+from service.training.selecting import select
+from service.training.showing import show, show_table
 from service.training.sources import Limits, Source, open_table
 from service.training.upkeep import Keep, retire
 from service.validation import validated
@@ -58,6 +60,22 @@ def refit_model(given: Mapping[str, Any]) -> None:
     """Refit a model, and print the version."""
     store, config, model, asked = _opened(given, RefitOptionsSchema())
     _end(store, config, version_document(store, refit(store, model, asked, who=WHO)))
+
+
+def select_model(given: Mapping[str, Any]) -> None:
+    """Select terms or a penalty, and print the tables, and the version if there is one."""
+    store, config, model, asked = _opened(given, SelectOptionsSchema())
+    answer = select(store, model, asked, who=WHO)
+    chosen = answer["selection"]
+    if "subset" in chosen:
+        rows = [[", ".join(row["terms"]), row["coefficients"], row["value"]] for row in chosen["subset"]["candidates"]]
+        show_table(["terms", "coefficients", chosen["subset"]["criterion"]], rows)
+    if "ridge" in chosen:
+        rows = [[row["penalty"], row["effective_dof"]] for row in chosen["ridge"]["path"]]
+        show_table(["penalty", "effective dof"], [*rows, [chosen["ridge"]["penalty"], "chosen"]])
+    show_table(["column", "vif"], [[row["column"], row["vif"]] for row in chosen["inflation"]["columns"]])
+    if "version" in answer:
+        _end(store, config, answer)
 
 
 def _opened(given: Mapping[str, Any], schema: ma.Schema) -> tuple[ModelStore, Config, str, LivingOptions]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -87,6 +87,29 @@ class RefitOptionsSchema(LivingOptionsSchema):
     terms = OneOrMany(load_default=None, metadata={**ONE_OR_MANY, "description": "those of the base to keep; by default all"})
 
 
+class SelectOptionsSchema(LivingOptionsSchema):
+    """Options of `POST /models/{model}/select`."""
+
+    ridge = fields.String(
+        load_default=None,
+        validate=validate.OneOf(["gcv", "folds"]),
+        metadata={"description": "choose a ridge penalty by generalised cross-validation, or by the folds of the training"},
+    )
+    subset = fields.String(
+        load_default=None, validate=validate.OneOf(["aic", "bic", "cp"]), metadata={"description": "choose among all subsets of the terms"}
+    )
+    publish = fields.Boolean(load_default=False, metadata={"description": "publish what was chosen as a version"})
+
+
+class SelectDocumentSchema(SelectOptionsSchema):
+    """The JSON body of `POST /models/{model}/select`."""
+
+    class Meta:
+        """What the header says does not belong in the body."""
+
+        exclude = ("if_match",)
+
+
 class MergeDocumentSchema(MergeOptionsSchema):
     """The JSON body of `POST /models/{model}/merge`."""
 
@@ -142,3 +165,6 @@ class LivingOptions:
     purge: bool = False
     others: tuple[str, ...] = ()
     terms: tuple[str, ...] | None = None
+    ridge: Literal["gcv", "folds"] | None = None
+    subset: Literal["aic", "bic", "cp"] | None = None
+    publish: bool = False

@@ -17,9 +17,11 @@ from service.training.living_options import (
     LivingOptions,
     MergeOptionsSchema,
     RefitOptionsSchema,
+    SelectOptionsSchema,
 )
 from service.training.merging import merge
 from service.training.refitting import refit
+from service.training.selecting import select
 from service.training.sources import Body
 from service.training.work import Work
 from service.validation import validated
@@ -56,6 +58,11 @@ def _refit(work: Work) -> dict[str, Any]:
     return version_document(work.store, manifest)
 
 
+def _select(work: Work) -> dict[str, Any]:
+    """Select terms or a penalty; the selection, or the version document with it."""
+    return select(work.store, _model(work), _asked(work, SelectOptionsSchema()), **_of(work))
+
+
 def _of(work: Work) -> dict[str, Any]:
     """Who asked for what is done without rows, and under which key."""
     asked = work.submission
@@ -89,4 +96,10 @@ def _model(work: Work) -> str:
     return work.submission.model
 
 
-LIVING: dict[str, Callable[[Work], dict[str, Any]]] = {"learn": _learn, "forget": _forget, "merge": _merge, "refit": _refit}
+LIVING: dict[str, Callable[[Work], dict[str, Any]]] = {
+    "learn": _learn,
+    "forget": _forget,
+    "merge": _merge,
+    "refit": _refit,
+    "select": _select,
+}

@@ -75,7 +75,7 @@ def solve(
         fit = penalized.elastic_net(moments, l1=solver.l1, l2=solver.l2, intercept=intercept)
     else:
         fit = penalized.ridge(moments, solver.ridge, intercept=intercept)
-    extra = {"effective_dof": _numbers(fit.effective_dof), "gap": _numbers(fit.gap), "advice": fit.advice()}
+    extra = {"effective_dof": numbers(fit.effective_dof), "gap": numbers(fit.gap), "advice": fit.advice()}
     return Solved(fit.coefficients, _document(schema, closed, exact(fit.coefficients), fit.rss) | extra | {"solver": solver.to_json()})
 
 
@@ -113,7 +113,7 @@ def _by_gradient(
         "epochs": fit.epochs,
         "converged": fit.converged,
         "loss": fit.loss,
-        "gap_to_exact": _numbers(gap.numpy()),
+        "gap_to_exact": numbers(gap.numpy()),
     }
     return Solved(coefficients, document, [dict(entry) for entry in fit.history] if options.history else None)
 
@@ -150,13 +150,13 @@ def _exact_document(schema: Schema, fit: Fit) -> dict[str, Any]:
     raw = statistics if to_raw is None else summary(least_squares.in_basis(fit, to_raw))
     for index, row in enumerate(document["coefficients"]):
         target, column = divmod(index, len(fit.coefficients))
-        row |= {name: _number(getattr(raw, name)[column, target]) for name in PER_COEFFICIENT}
+        row |= {name: number(getattr(raw, name)[column, target]) for name in PER_COEFFICIENT}
         if column in fit.aliased:
             row["estimate"] = None
     names = _names(schema)
     return (
         document
-        | {name: _numbers(getattr(statistics, name)) for name in STATISTICS if name != "rss"}
+        | {name: numbers(getattr(statistics, name)) for name in STATISTICS if name != "rss"}
         | {
             "solver": "exact",
             "advice": least_squares.advice(fit, names),
@@ -182,13 +182,13 @@ def _document(schema: Schema, closed: Fit, estimates: DoubleDouble, rss: Array) 
         "n": closed.n,
         "dof": closed.dof,
         **dict.fromkeys(STATISTICS),
-        "r2": _numbers(r2),
-        "rss": _numbers(rss),
-        "condition": _number(closed.condition),
+        "r2": numbers(r2),
+        "rss": numbers(rss),
+        "condition": number(closed.condition),
         "digits": closed.digits,
         "aliased": [names[column] for column in closed.aliased],
         "coefficients": [
-            {"target": target, "term": term, "estimate": _number(values[row, column]), **dict.fromkeys(PER_COEFFICIENT)}
+            {"target": target, "term": term, "estimate": number(values[row, column]), **dict.fromkeys(PER_COEFFICIENT)}
             for column, target in enumerate(schema.targets)
             for row, term in enumerate(names)
         ],
@@ -199,11 +199,12 @@ def _names(schema: Schema) -> list[str]:
     return [*((INTERCEPT,) if schema.frame.intercept else ()), *schema.column_names]
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """A number of a document: None where there is none."""
     return float(value) if np.isfinite(value) else None
 
 
-def _numbers(values: Array) -> Any:
+def numbers(values: Array) -> Any:
     """One number for one target, a list for several."""
-    numbers = [_number(value) for value in values]
+    numbers = [number(value) for value in values]
     return numbers[0] if len(numbers) == 1 else numbers

@@ -13,9 +13,16 @@ from service.training.document import version_document
 from service.training.forgetting import forget
 from service.training.framing import in_frame
 from service.training.learning import learn
-from service.training.living_options import ForgetOptionsSchema, LearnOptionsSchema, MergeOptionsSchema, RefitOptionsSchema
+from service.training.living_options import (
+    ForgetOptionsSchema,
+    LearnOptionsSchema,
+    MergeOptionsSchema,
+    RefitOptionsSchema,
+    SelectOptionsSchema,
+)
 from service.training.merging import merge
 from service.training.refitting import refit
+from service.training.selecting import select
 from service.training.sources import Body, Limits, open_body, open_source
 from service.training.train import train
 from service.validation import validated
@@ -92,6 +99,11 @@ class Rooms:
     def refit(self, model: str, **options: Any) -> Document:
         """Refit; the version document."""
         return version_document(self.store, refit(self.store, model, validated(RefitOptionsSchema(), options)))
+
+    def select(self, model: str, **options: Any) -> Document:
+        """Select; the answer, as JSON has it."""
+        answer = select(self.store, model, validated(SelectOptionsSchema(), options))
+        return json.loads(json.dumps(answer, allow_nan=False))
 
     def body(self, rows: Sequence[int], **options: Any) -> Body:
         """A request with some rows."""

@@ -58,6 +58,20 @@ def test_the_command_line_does_what_http_does(client: Client, csv: Any, tmp_path
     assert ModelStore.open(tmp_path / "store").alias("cli", "live").who == "command line"
 
 
+def test_a_selection_is_shown(client: Client, csv: Any, tmp_path: Path) -> None:
+    """Candidates, path and inflation factors are tables; with `--publish` the version follows, the one that HTTP would make."""
+    for model in ("cli", "http"):
+        client.post(f"/train?model={model}&target=rent&folds=2", data=csv(0, 1, 2, 3, 4, 5, 6)[1], content_type="text/csv")
+    shown = command(tmp_path, "select", "--model", "cli", "--subset", "bic", "--ridge", "gcv")
+    assert (shown.exit_code, ModelStore.open(tmp_path / "store").versions("cli")) == (0, [1])
+    assert all(text in shown.stdout for text in ("┃ terms", "┃ bic", "┃ penalty", "┃ vif"))
+    published = command(tmp_path, "select", "--model", "cli", "--subset", "bic", "--publish")
+    assert "cli version 2: n = 7" in published.stdout
+    answer: Any = client.post("/models/http/select", json={"subset": "bic", "publish": True}).json
+    document: Any = client.get("/models/cli/versions/2").json
+    assert (document["fingerprint"], document["selection"]) == (answer["fingerprint"], answer["selection"])
+
+
 def test_what_is_refused_is_told_plainly(client: Client, csv: Any, tmp_path: Path) -> None:
     """An error of the request is one sentence and exit code 1, of the command line 2."""
     client.post("/train?model=cli&target=rent", data=csv(0, 1, 2, 3)[1], content_type="text/csv")
