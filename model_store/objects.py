@@ -36,6 +36,7 @@ class LocalObjects:
         self._root = root.absolute()
         self._base = f"{self._root}/"
         self._temporaries = self._root / "tmp"
+        self._lasting: set[Path] = set()  # folders that this object knows to survive a power cut
 
     def prepare(self) -> None:
         """Makes the directory and proves that it can be written and linked in; StoreUnavailable or StoreFull otherwise."""
@@ -187,10 +188,15 @@ class LocalObjects:
         return self._root / check_key(key)
 
     def _sync_folders(self, path: Path) -> None:
-        # up to the root every time: whoever made a folder may have died, or not yet come, before its sync
+        # up to the root, since whoever made a folder may have died, or not yet come, before its sync; but once for each folder,
+        # which is never removed
         depth = len(path.relative_to(self._root).parts)
-        for folder in path.parents[:depth]:
+        for within, folder in zip((path, *path.parents), path.parents[:depth], strict=False):
+            if within in self._lasting:
+                break
             self._sync(folder)
+            if within != path:
+                self._lasting.add(within)
 
     def _make_folders(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

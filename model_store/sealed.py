@@ -21,7 +21,8 @@ def seal(body: Mapping[str, Any], *, number: int = FORMAT) -> bytes:
 
     Raises InvalidDocument if the body is not JSON (NaN, infinities and lone surrogates are not).
     """
-    return _sealed(body, number)
+    begin, end = b'{"body":' + _canonical(body), b',"format":' + _canonical(number) + b"}"
+    return begin + f',"digest":"sha256:{hashlib.sha256(begin + end).hexdigest()}"'.encode() + end
 
 
 def unseal(data: bytes, key: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def unseal_any(data: bytes, key: str, *, newest: int) -> tuple[dict[str, Any], i
     try:
         envelope = json.loads(data)
         body, number = envelope["body"], envelope["format"]
-        whole = isinstance(body, dict) and _sealed(body, number) == data
+        whole = isinstance(body, dict) and seal(body, number=number) == data
     except (ValueError, TypeError, KeyError, RecursionError, InvalidDocument):
         whole = False
     if not whole:
@@ -73,12 +74,6 @@ def is_timestamp(value: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _sealed(body: Mapping[str, Any], number: object) -> bytes:
-    content = {"body": body, "format": number}
-    digest = f"sha256:{hashlib.sha256(_canonical(content)).hexdigest()}"
-    return _canonical({**content, "digest": digest})
 
 
 def _canonical(value: object) -> bytes:

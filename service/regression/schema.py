@@ -15,7 +15,7 @@ from service.regression.columns import Array, Data, RowErrors, all_finite, fault
 from service.regression.design import DesignColumn, build, expand, has_lower_powers, highest_powers, raw_map
 from service.regression.double_double import DoubleDouble
 from service.regression.polynomial import PolynomialBasis
-from service.regression.terms import Term, parse_term
+from service.regression.terms import Term, check_term, parse_term
 from service.regression.values import Mask, Values, in_order, read
 
 FeatureType = Literal["numeric", "categorical"]
@@ -55,10 +55,12 @@ class Schema:
     def __post_init__(self) -> None:
         check_names(self.feature_names, self.targets)
         types = {feature.name: feature.type for feature in self.features}
-        for index, term in enumerate(self.terms):
-            parse_term(str(term), types)
-            if term in self.terms[:index]:
+        known: set[Term] = set()
+        for term in self.terms:
+            check_term(term, types)
+            if term in known:
                 raise ValueError(f"term {str(term)!r} is there twice: leave one out")
+            known.add(term)
         _check_frame(self)
         reserved = ("intercept",) if self.frame.intercept else ()
         if len({*self.column_names, *reserved}) < len(self.column_names) + len(reserved):

@@ -78,6 +78,12 @@ def parse_term(text: str, types: Mapping[str, str | None] | None = None) -> Term
     return Term(tuple(powers.items()))
 
 
+def check_term(term: Term, types: Mapping[str, str | None]) -> None:
+    """Raises the TermError of `parse_term` for a term that does not fit the features' types."""
+    if any(name not in types or not 1 <= power <= (1 if types[name] == "categorical" else MOST_POWER) for name, power in term.powers):
+        parse_term(str(term), types)
+
+
 class _Tokens:
     """A reader of `text` that looks one token ahead; `start` is where the token taken last began, `next` where the coming one does."""
 
