@@ -80,11 +80,12 @@ def pack(planes: Planes, *, n: int, features: int, targets: int, resolution: Int
 def unpack(form: Canonical) -> Planes:
     """Planes [q, q], lower triangle filled."""
     q = 1 + form.features + form.targets
-    lower = np.tril_indices(q)
+    lower = np.flatnonzero(np.tri(q, dtype=np.bool_))
     planes: Planes = {}
     for level, digits in zip(form.levels.tolist(), form.digits, strict=True):
-        planes[level] = np.zeros((q, q), dtype=np.int64)
-        planes[level][lower] = digits
+        plane = np.zeros(q * q, dtype=np.int64)
+        plane[lower] = digits
+        planes[level] = plane.reshape(q, q)
     return planes
 
 
