@@ -67,11 +67,11 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
 
     @flask.post("/predict")
     def predict_view() -> Response:
-        return to_response(predict(b"".join(body_parts(request.environ, config.max_body_bytes)), request.content_type or ""))
+        return to_response(predict(b"".join(body_parts(request.environ, config.max_body_bytes)), request.environ))
 
     registry.warm()
     guard = Guard(write_tokens=config.write_token, read_tokens=config.read_token)
-    hot = {"/predict": Hot("/predict", lambda body, environ: predict(body, environ.get("CONTENT_TYPE", "")))}
+    hot = {"/predict": Hot("/predict", predict)}
     gate = Gate(guard, hot.get, flask, max_body_bytes=config.max_body_bytes)
     return gate
 

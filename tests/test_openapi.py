@@ -294,6 +294,7 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         200: asks("POST", "/predict", {"json": ONE}),
         **guarded("POST", "/predict", {"json": ONE}),
         404: asks("POST", "/predict", {"json": ONE | {"model": "none"}}),
+        406: asks("POST", "/predict", {"json": ONE, "headers": {"Accept": "image/png"}}),
         **bodies("/predict"),
         503: damaged("POST", "/predict", {"json": ONE}),
     },

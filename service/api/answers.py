@@ -16,6 +16,8 @@ from service import errors
 from service.documents import dump
 
 JSON = "application/json"
+CSV = "text/csv"
+ARROW = "application/vnd.apache.arrow.stream"
 PROBLEM = "application/problem+json"
 log = logging.getLogger("plumbline.api")
 

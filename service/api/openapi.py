@@ -11,7 +11,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from service.api import schemas, version_schemas
-from service.api.answers import JSON, PROBLEM
+from service.api.answers import ARROW, CSV, JSON, PROBLEM
 from service.api.importing import ARCHIVES
 from service.training.living_options import (
     ForgetDocumentSchema,
@@ -37,6 +37,7 @@ TEXTS = {
     413: "Over a size limit, which the detail names.",
     415: "A media type that is not read here.",
     409: "The operation contradicts the data or the model's state; the detail says what to do.",
+    406: "`Accept` names no media type that is written here.",
     412: "The alias names another version than `If-Match` or `expect`.",
     422: "Readable but not valid; `errors` names each field.",
     429: "Too many trainings wait.",
@@ -136,7 +137,19 @@ MERGE_BODY = {JSON: {"schema": MergeDocumentSchema, "example": {"with": ["north"
 REFIT_BODY = {JSON: {"schema": RefitDocumentSchema, "example": {"solver": {"name": "exact", "ridge": 2}}}}
 SELECT_BODY = {JSON: {"schema": SelectDocumentSchema, "example": {"subset": "aic", "publish": True}}}
 FORGET_OPTIONS = (*LEARN_OPTIONS, *(_query(name, "boolean", _about(name)) for name in ("unchecked", "purge")))
-PREDICT_BODY = {JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]]}}}
+PREDICT_BODY = TRAIN_BODY | {
+    JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]], "interval": 0.95}},
+}
+PREDICT_OPTIONS = (
+    *(_query(name, "string", _about(name)) for name in ("model", "version", "alias")),
+    *(_query(name, "number", _about(name), **schemas.LEVEL) for name in ("interval", "mean_interval")),
+    *(_query(name, "boolean", _about(name)) for name in ("std_error", "leverage", "contributions")),
+)
+PREDICTED = {
+    JSON: {"schema": schemas.PredictionSchema},
+    CSV: {"schema": {"type": "string"}},
+    ARROW: {"schema": {"type": "string", "format": "binary"}},
+}
 MOVE_BODY = {JSON: {"schema": version_schemas.AliasMoveSchema, "example": {"version": "3", "expect": "2", "reason": "better in May"}}}
 ROLLBACK_BODY = {JSON: {"schema": version_schemas.ReasonSchema, "example": {"reason": "too high in the north"}}}
 IMPORT_BODY = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ARCHIVES}
@@ -163,7 +176,8 @@ OPERATIONS = (
               LIVING, body=REFIT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/select", "Choose terms or a ridge penalty without rows; with `publish`, a new version.",
               schemas.SelectAnswerSchema, (200, *LIVING), body=SELECT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
-    Operation("post", "/predict", "Predict rows.", schemas.PredictionSchema, (200, *READ, 404, *BODY, 503), body=PREDICT_BODY),
+    Operation("post", "/predict", "Predict rows.", PREDICTED, (200, *READ, 404, 406, *BODY, 503), body=PREDICT_BODY,
+              parameters=PREDICT_OPTIONS),
     Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
     Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),
               parameters=(JOB, IF_NONE_MATCH)),

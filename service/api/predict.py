@@ -1,23 +1,32 @@
 """`POST /predict`: rows in, predictions out. One function serves the hot door and Flask alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import numpy as np
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
-from service.api.answers import JSON, Answer, json_answer
+from service.api.answers import ARROW, CSV, JSON, Answer, json_answer
 from service.api.schemas import PredictSchema
 from service.documents import Document
-from service.errors import Invalid, UnsupportedMedia
+from service.errors import Invalid, NotAcceptable
 from service.regression.columns import Array
 from service.rows import Rows
 from service.serving.predictor import PER_ROW, Asked, Prediction, Predictor
 from service.serving.registry import LIVE, Registry
 from service.validation import validated
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 DATA = ("instances", "columns")
+ANSWERS = (JSON, CSV, ARROW)
+LEVELS = {"interval", "mean_interval"}
 PLAIN = {str, float, int, bool}
 SCHEMA = PredictSchema()
 
@@ -28,22 +37,66 @@ class PredictDoor:
     def __init__(self, registry: Registry, predictor: Predictor) -> None:
         self._registry, self._predictor = registry, predictor
 
-    def __call__(self, body: bytes, media_type: str) -> Answer:
-        """Answer one request.
+    def __call__(self, body: bytes, environ: "WSGIEnvironment") -> Answer:
+        """Answer one request: its body, and the headers and query of its WSGI environment.
 
         Raises:
             PlumblineError, StoreError: the request cannot be answered.
         """
-        if media_type.partition(";")[0].strip().lower() not in (JSON, ""):
-            raise UnsupportedMedia("prediction requests must be application/json; say so in Content-Type")
+        media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        answer_in = _accepted(environ.get("HTTP_ACCEPT", ""))
+        query = environ.get("QUERY_STRING")
+        if media_type in (JSON, ""):
+            predicted = self._of_json(body, _options(query) if query else {})
+        else:
+            predicted = self._of_table(body, media_type, _options(query) if query else {})
+        if answer_in == JSON:
+            return json_answer(_members(predicted))
+        from service.api.predict_tables import table_answer  # noqa: PLC0415 - most workers never need polars
+
+        return table_answer(predicted, answer_in)
+
+    def _of_json(self, body: bytes, query: Mapping[str, Any]) -> Prediction:
+        if query:
+            raise Invalid({name: ["belongs in the JSON body, not in the query"] for name in query})
         document = Document(body)
         options = document.options(*DATA)
         # Most clients ask for the same again and again. Only plain values can be remembered; anything else is refused anyway.
         plain = all(type(value) in PLAIN for value in options.values())
         which = (_remembered if plain else _which)(tuple(options), *options.values())
         loaded = self._registry.get(which.model, version=which.version, alias=which.alias)
-        rows = rows_of(document, loaded.schema.feature_names)
-        return json_answer(_members(self._predictor.predict(loaded, rows, which.asked)))
+        return self._predictor.predict(loaded, rows_of(document, loaded.schema.feature_names), which.asked)
+
+    def _of_table(self, body: bytes, media_type: str, query: Mapping[str, Any]) -> Prediction:
+        from service.api.predict_tables import batches_of, form_of  # noqa: PLC0415 - most workers never need polars
+
+        form = form_of(media_type)
+        which = _which(tuple(query), *query.values())
+        loaded = self._registry.get(which.model, version=which.version, alias=which.alias)
+        with batches_of(body, form, loaded.schema, self._predictor.check) as batches:
+            return self._predictor.predict_batches(loaded, batches, which.asked)
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> str:
+    """The media type to answer in, by the `Accept` header.
+
+    Raises:
+        NotAcceptable: none of those that are written here.
+    """
+    found = parse_accept_header(accept, MIMEAccept).best_match(ANSWERS) if accept.strip() else JSON
+    if found is None:
+        raise NotAcceptable(f"predictions are written as {', '.join(ANSWERS)}; Accept names none of them")
+    return found
+
+
+def _options(query: str) -> dict[str, Any]:
+    """The options in a query; levels as numbers where they are."""
+    options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    for name in LEVELS & set(options):
+        with suppress(ValueError):
+            options[name] = float(options[name])
+    return options
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,17 @@ class Predictor:
         seen, parts = 0, list[Prediction]()
         for rows in batches:
             seen += rows.count
-            check_shape(seen, len(rows.names), max_rows=self._max_rows, max_columns=self._max_columns)
+            self.check(seen, len(rows.names))
             if more:
                 check_parts(loaded, seen, asked)
             blocks = (rows,) if rows.count <= BLOCK else rows.parts(BLOCK)
             parts += [_predict(loaded, block, asked if more else None) for block in blocks]
         self._count(loaded.model, seen)
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def check(self, rows: int, columns: int) -> None:
+        """Refuse more rows or columns than the settings allow. Raises TooLarge."""
+        check_shape(rows, columns, max_rows=self._max_rows, max_columns=self._max_columns)
 
     def _count(self, model: str, rows: int) -> None:
         counted = self._counted.get(model)

@@ -58,7 +58,7 @@ def test_a_body_without_a_media_type_is_json(client: Client, plane: str) -> None
     """JSON needs no Content-Type here, and may have parameters; another type is refused."""
     body = json.dumps({"model": plane, "instances": [[1, 2]]})
 
-    types = (None, "application/json; charset=utf-8", "Application/JSON", "text/csv", "application/x-www-form-urlencoded")
+    types = (None, "application/json; charset=utf-8", "Application/JSON", "text/plain", "application/x-www-form-urlencoded")
     assert [client.post("/predict", data=body, content_type=kind).status_code for kind in types] == [200, 200, 200, 415, 415]
 
 
