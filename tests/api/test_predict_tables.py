@@ -10,6 +10,13 @@ import polars as pl
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from model_store.store import ModelStore
+from service.app import create_app
+from service.config import Config
+from service.training.jobs import Jobs
+from service.training.runner import run_job
+from service.training.sources import Limits
+
 MakeClient = Callable[..., Client]
 RANDOM = np.random.default_rng(29)
 TOWNS = ["köln", "bonn, old", 'the "hague"', "01067"]
@@ -39,20 +46,29 @@ def body_of(rows: pl.DataFrame, media_type: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture
-def houses(client: Client) -> str:
-    """A model of two targets, of a number, a whole number and a category."""
-    document = {"model": "houses", "columns": frame(COUNT).drop("note").to_dict(as_series=False), "target": ["y", "z"]}
-    assert client.post("/train", json=document).status_code == 201
-    return "houses"
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> MakeClient:
+    """Applications with these settings over one store, in which what a test trains stays."""
+    root = tmp_path_factory.mktemp("tables") / "store"
+
+    def make(**settings: str) -> Client:
+        config = Config.from_environ({"PLUMBLINE_STORE": str(root)} | {f"PLUMBLINE_{name}": text for name, text in settings.items()})
+        store = ModelStore.open(config.store)
+        jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
+        limits = Limits(config.max_rows, config.max_columns)
+        return Client(create_app(config, ring=lambda job_id: run_job(jobs, store, limits, job_id)))
+
+    return make
 
 
-@pytest.fixture
-def plain(client: Client) -> str:
-    """A model of one target, of numbers alone."""
-    document = {"model": "plain", "columns": frame(COUNT).select("x", "k", "y").to_dict(as_series=False), "target": "y"}
-    assert client.post("/train", json=document).status_code == 201
-    return "plain"
+@pytest.fixture(scope="module")
+def client(make: MakeClient) -> Client:
+    """An application with two models: `houses` of two targets, a number, a whole number and a category; `plain` of numbers alone."""
+    client, rows = make(), frame(COUNT).drop("note")
+    for model, columns, target in (("houses", rows, ["y", "z"]), ("plain", rows.select("x", "k", "y"), "y")):
+        document = {"model": model, "columns": columns.to_dict(as_series=False), "target": target}
+        assert client.post("/train", json=document).status_code == 201
+    return client
 
 
 def asked_in_json(client: Client, model: str, rows: pl.DataFrame, **options: Any) -> Any:
@@ -102,7 +118,7 @@ def read(answer: TestResponse) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET, NDJSON])
 @pytest.mark.parametrize("model", ["houses", "plain"])
-def test_a_table_is_answered_as_json_is(media_type: str, model: str, client: Client, houses: str, plain: str) -> None:
+def test_a_table_is_answered_as_json_is(media_type: str, model: str, client: Client) -> None:
     """Each form of body, with its options in the query, gives the JSON answer bit for bit, extra columns ignored."""
     rows = frame(50)
     answer = asked_in(media_type, client, rows, f"model={model}&{QUERY}")
@@ -116,7 +132,6 @@ def test_a_table_is_answered_as_json_is(media_type: str, model: str, client: Cli
 @pytest.mark.parametrize("body", ["json", CSV, PARQUET])
 @pytest.mark.parametrize("accept", [CSV, ARROW])
 @pytest.mark.parametrize("model", ["houses", "plain"])
-@pytest.mark.usefixtures("houses", "plain")
 def test_predictions_come_as_a_table(accept: str, body: str, model: str, client: Client) -> None:
     """CSV and Arrow have a column for each number of the JSON answer and a row for each row, bit for bit."""
     rows = frame(50)
@@ -132,12 +147,12 @@ def test_predictions_come_as_a_table(accept: str, body: str, model: str, client:
     assert read(answer) == as_table(truth, ["y", "z"] if model == "houses" else ["y"])
 
 
-def test_many_rows_are_read_in_batches_with_the_same_bits(client: Client, plain: str) -> None:
+def test_many_rows_are_read_in_batches_with_the_same_bits(client: Client) -> None:
     """More rows than are read and predicted at a time, in any form, give the bits of one JSON request."""
     rows = frame(150_001).select("k", "x")
-    truth = asked_in_json(client, plain, rows, interval=0.5)
+    truth = asked_in_json(client, "plain", rows, interval=0.5)
     for media_type in (CSV, ARROW, PARQUET):
-        assert read(asked_in(media_type, client, rows, f"model={plain}&interval=0.5", Accept=ARROW)) == as_table(truth, ["y"])
+        assert read(asked_in(media_type, client, rows, "model=plain&interval=0.5", Accept=ARROW)) == as_table(truth, ["y"])
 
 
 @pytest.mark.parametrize(
@@ -152,17 +167,17 @@ def test_many_rows_are_read_in_batches_with_the_same_bits(client: Client, plain:
         (f"{CSV};q=0.2, {ARROW};q=0.7", ARROW),
     ],
 )
-def test_accept_chooses(accept: str, content_type: str, client: Client, plain: str) -> None:
+def test_accept_chooses(accept: str, content_type: str, client: Client) -> None:
     """The form of the answer is the client's best, JSON where it does not mind."""
-    answer = client.post("/predict", json={"model": plain, "instances": [[1, 2]]}, headers={"Accept": accept})
+    answer = client.post("/predict", json={"model": "plain", "instances": [[1, 2]]}, headers={"Accept": accept})
 
     assert (answer.status_code, answer.content_type) == (200, content_type)
 
 
 @pytest.mark.parametrize("accept", ["image/png", PARQUET, "application/json;q=0", "text/html"])
-def test_what_is_not_written_is_not_acceptable(accept: str, client: Client, plain: str) -> None:
+def test_what_is_not_written_is_not_acceptable(accept: str, client: Client) -> None:
     """406 names what is."""
-    answer = client.post("/predict", json={"model": plain, "instances": [[1, 2]]}, headers={"Accept": accept})
+    answer = client.post("/predict", json={"model": "plain", "instances": [[1, 2]]}, headers={"Accept": accept})
 
     assert (answer.status_code, answer.content_type) == (406, "application/problem+json")
     assert answer.json is not None
@@ -171,13 +186,13 @@ def test_what_is_not_written_is_not_acceptable(accept: str, client: Client, plai
 
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
 @pytest.mark.parametrize("accept", ["application/json", CSV, ARROW])
-def test_no_rows_are_no_predictions(media_type: str, accept: str, client: Client, houses: str) -> None:
+def test_no_rows_are_no_predictions(media_type: str, accept: str, client: Client) -> None:
     """A table of columns without rows is an answer, in every form."""
-    answer = asked_in(media_type, client, frame(3).head(0), f"model={houses}&interval=0.5", Accept=accept)
+    answer = asked_in(media_type, client, frame(3).head(0), "model=houses&interval=0.5", Accept=accept)
 
     names = {"predictions", "lower", "upper"}
     if accept == "application/json":
-        assert answer.json == {"model": houses, "version": "1"} | {name: [] for name in names}
+        assert answer.json == {"model": "houses", "version": "1"} | {name: [] for name in names}
     else:
         assert read(answer) == {f"{name}.{target}": [] for name in names for target in "yz"}
 
@@ -195,7 +210,7 @@ def test_no_rows_are_no_predictions(media_type: str, accept: str, client: Client
         ("", 400, None),
     ],
 )
-def test_a_wrong_csv_is_refused_by_place(body: str, status: int, errors: Any, client: Client, houses: str) -> None:
+def test_a_wrong_csv_is_refused_by_place(body: str, status: int, errors: Any, client: Client) -> None:
     """The header is required, and each wrong cell is named by row and column."""
     answer = client.post("/predict?model=houses", data=body.encode(), content_type=CSV)
 
@@ -205,7 +220,7 @@ def test_a_wrong_csv_is_refused_by_place(body: str, status: int, errors: Any, cl
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
-def test_a_damaged_table_is_unreadable(media_type: str, client: Client, plain: str) -> None:
+def test_a_damaged_table_is_unreadable(media_type: str, client: Client) -> None:
     """Half of a file, or something else, is 400 and the next request is served."""
     whole = body_of(frame(20), media_type)
     for body in (b"", b"x,k\n1,2\n", whole[: len(whole) // 2]):
@@ -225,7 +240,7 @@ def test_a_damaged_table_is_unreadable(media_type: str, client: Client, plain: s
         ("model=plain&version=live", {"version": ["must be a version number such as 3"]}),
     ],
 )
-def test_wrong_options_in_the_query_are_refused_by_name(query: str, errors: Any, client: Client, plain: str) -> None:
+def test_wrong_options_in_the_query_are_refused_by_name(query: str, errors: Any, client: Client) -> None:
     """The query's options are validated as those of a JSON body."""
     answer = client.post(f"/predict?{query}", data=b"x,k\n1,2\n", content_type=CSV)
 
@@ -234,9 +249,9 @@ def test_wrong_options_in_the_query_are_refused_by_name(query: str, errors: Any,
     assert answer.json["errors"] == errors
 
 
-def test_a_json_body_carries_its_options_itself(client: Client, plain: str) -> None:
+def test_a_json_body_carries_its_options_itself(client: Client) -> None:
     """Options beside a JSON body are refused rather than ignored."""
-    answer = client.post("/predict?interval=0.9", json={"model": plain, "instances": [[1, 2]]})
+    answer = client.post("/predict?interval=0.9", json={"model": "plain", "instances": [[1, 2]]})
 
     assert answer.status_code == 422
     assert answer.json is not None
@@ -244,14 +259,14 @@ def test_a_json_body_carries_its_options_itself(client: Client, plain: str) -> N
 
 
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
-def test_limits_hold_for_tables(media_type: str, make_client: MakeClient, client: Client, plain: str) -> None:
+def test_limits_hold_for_tables(media_type: str, make: MakeClient) -> None:
     """Rows, columns and bytes over the limit are 413, and name the setting."""
     body = body_of(frame(60).select("x", "k"), media_type)
     for setting, limit in (("MAX_ROWS", "59"), ("MAX_COLUMNS", "1"), ("MAX_BODY_BYTES", "100")):
-        answer = make_client(**{setting: limit}).post("/predict?model=plain", data=body, content_type=media_type)
+        answer = make(**{setting: limit}).post("/predict?model=plain", data=body, content_type=media_type)
         assert answer.status_code == 413, answer.text
         assert f"PLUMBLINE_{setting}" in answer.text
-    assert make_client(MAX_ROWS="60").post("/predict?model=plain", data=body, content_type=media_type).status_code == 200
+    assert make(MAX_ROWS="60").post("/predict?model=plain", data=body, content_type=media_type).status_code == 200
 
 
 def test_two_columns_of_one_name_are_not_written(client: Client) -> None:
