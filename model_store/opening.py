@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from model_store import aliases
+from model_store import aliases, models
 from model_store.aliases import AliasRecord
 from model_store.mirror import MirroredObjects, WatchingObjects, record_numbers
 from model_store.names import check_alias, check_name
@@ -26,13 +26,13 @@ class WatchingStore(ModelStore):
 
     def alias_history(self, model: str, name: str) -> list[AliasRecord]:
         """The latest moves of the alias, those that the mirror has, oldest first."""
-        self._require_model(model)
+        models.require(self._objects, model)
         return [aliases.read(self._objects, model, name, seq) for seq in sorted(record_numbers(self._objects, _folder(model, name)))]
 
     def _last(self, model: str, alias: str, *, hint: int = 0) -> int:
         """The highest number that the mirror has: it lacks the oldest, from which a search would begin."""
         check_alias(alias)
-        self._require_model(model)
+        models.require(self._objects, model)
         return max(record_numbers(self._objects, _folder(model, alias)), default=hint)
 
 

@@ -5,7 +5,6 @@ an unaliased version or leftovers that `collect` removes; and whatever is read b
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -13,19 +12,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from model_store import aliases, versions
+from model_store import aliases, models, versions
 from model_store import memory as memories
 from model_store.aliases import AliasRecord
 from model_store.blobs import digests, key_of, put, require
 from model_store.collect import Collected, collect
-from model_store.errors import AlreadyExists, Conflict, NotFound, UnknownAlias, UnknownModel
-from model_store.job_notes import JobNotes
+from model_store.errors import Conflict, UnknownAlias
+from model_store.job_records import JobRecords
 from model_store.manifest import Manifest
 from model_store.memory import Memory
 from model_store.names import check_alias, check_name, is_digits, number
 from model_store.objects import LocalObjects
 from model_store.retention import Retired, retire
-from model_store.sealed import seal, timestamp, unseal
+from model_store.sealed import timestamp
 from model_store.storage import Objects
 
 LIVE = "live"
@@ -41,7 +40,7 @@ class ModelStore:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._newest_seen: dict[str, int] = {}  # where the search for the next number begins
-        self.job_notes = JobNotes(objects)
+        self.job_records = JobRecords(objects)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -101,7 +100,7 @@ class ModelStore:
             memories.put(self._objects, model, memory)
             manifest = versions.claim(self._objects, draft)
             self._newest_seen[model] = manifest.version
-            self._mark(model)
+            models.mark(self._objects, model)
             try:
                 if promote:
                     aliases.append(self._objects, model, replace(move, version=manifest.version), expect=expect)
@@ -114,20 +113,20 @@ class ModelStore:
 
     def models(self) -> list[str]:
         """The names of the models, sorted."""
-        return [name for name in self._objects.names("models") if self._objects.exists(_mark_key(name))]
+        return models.names(self._objects)
 
     def has_model(self, model: str) -> bool:
         """Whether there is such a model; one probe."""
-        return self._objects.exists(_mark_key(check_name(model)))
+        return models.exists(self._objects, model)
 
     def versions(self, model: str) -> list[int]:
         """The numbers of the model's versions, ascending, without the deleted ones."""
-        self._require_model(model)
+        models.require(self._objects, model)
         return versions.Numbers.of(self._objects, model).present
 
     def manifest(self, model: str, version: int) -> Manifest:
         """What the version is."""
-        self._require_model(model)
+        models.require(self._objects, model)
         return versions.read(self._objects, model, version)
 
     def latest(self, model: str) -> int | None:
@@ -136,7 +135,7 @@ class ModelStore:
 
     def newest_versions(self, model: str, *, limit: int, before: int | None = None) -> list[int]:
         """The newest `limit` versions, or the newest older than `before`, newest first; the effort does not grow with their number."""
-        self._require_model(model)
+        models.require(self._objects, model)
         top = self._newest(model) + 1
         return list(islice(versions.newest(self._objects, model, before=top if before is None else min(top, before)), limit))
 
@@ -194,7 +193,7 @@ class ModelStore:
 
     def aliases(self, model: str) -> dict[str, int]:
         """The version that each alias of the model names."""
-        self._require_model(model)
+        models.require(self._objects, model)
         return aliases.current(self._objects, model)
 
     def move_alias(
@@ -254,14 +253,7 @@ class ModelStore:
 
         Numbers and logs go on where they were if the name is published again. A deletion cut short is finished by repeating it.
         """
-        with self._objects.alone():
-            self._require_model(model)
-            for alias in self._objects.names(f"models/{model}/aliases"):
-                aliases.append(self._objects, model, aliases.draft(alias, None, who=who, reason=reason, idempotency_key=None))
-            for version in versions.Numbers.of(self._objects, model).present:
-                versions.bury(self._objects, model, version)
-            memories.drop(self._objects, model, keep=set())
-            self._objects.delete(_mark_key(model))
+        models.delete(self._objects, model, who=who, reason=reason)
 
     def retire(
         self, model: str, *, keep_versions: int, keep_memories: int, older_than_seconds: float = 0.0, thorough: bool = False
@@ -270,7 +262,7 @@ class ModelStore:
 
         Versions count by their numbers. What an earlier call has left behind, `thorough` finds: a version that has lost its alias.
         """
-        self._require_model(model)
+        models.require(self._objects, model)
         return retire(
             self._objects,
             model,
@@ -285,41 +277,10 @@ class ModelStore:
         """Removes unreferenced blobs and temporary files of at least that age; safe beside any publish."""
         return collect(self._objects, older_than_seconds=max(older_than_seconds, self._objects.settled_seconds))
 
-    # -- records of jobs -----------------------------------------------------------------------------------------------
-
-    def put_job(self, job_id: str, record: Mapping[str, Any]) -> None:
-        """Stores or overwrites the record of a job; of several writers at once the last wins, so let each job have one."""
-        self._objects.replace(_job_key(job_id), seal(record))
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        """The record of a job; NotFound if there is none."""
-        key = _job_key(job_id)
-        return unseal(self._objects.read(key), key)
-
-    def jobs(self) -> list[str]:
-        """The ids of all jobs with a record, sorted."""
-        return sorted(name.removesuffix(".json") for name in self._objects.names("jobs"))
-
-    def delete_job(self, job_id: str) -> None:
-        """Removes the record of a job; NotFound if there is none."""
-        if not self._objects.exists(_job_key(job_id)):
-            raise NotFound(f"no job {job_id} is recorded: list the jobs to see those that are")
-        self._objects.delete(_job_key(job_id))
-
     # -- what must be there --------------------------------------------------------------------------------------------
 
-    def _mark(self, model: str) -> None:
-        if not self._objects.exists(_mark_key(model)):
-            # two first publishes at once may both come here
-            with suppress(AlreadyExists):
-                self._objects.create(_mark_key(model), b"")
-
-    def _require_model(self, model: str) -> None:
-        if not self.has_model(model):
-            raise UnknownModel(f"there is no model {model}: list the models to see those there are, or train it")
-
     def _require_version(self, model: str, version: int) -> None:
-        self._require_model(model)
+        models.require(self._objects, model)
         if not versions.is_present(self._objects, model, version):
             raise versions.unknown(model, str(version))
 
@@ -331,18 +292,10 @@ class ModelStore:
 
     def _last(self, model: str, alias: str, *, hint: int = 0) -> int:
         check_alias(alias)
-        self._require_model(model)
+        models.require(self._objects, model)
         return aliases.last(self._objects, model, alias, hint=hint)
 
 
 @lru_cache(maxsize=4096)  # asked for with every prediction
 def _checked_record_key(model: str, alias: str, seq: int) -> str:
     return aliases.record_key(check_name(model), check_alias(alias), seq)
-
-
-def _mark_key(model: str) -> str:
-    return f"models/{model}/present"
-
-
-def _job_key(job_id: str) -> str:
-    return f"jobs/{check_name(job_id, 'job')}.json"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from model_store.errors import AlreadyExists, NotFound
-from model_store.job_notes import JobNotes
+from model_store.job_records import JobRecords
 from model_store.sealed import timestamp
 from service.errors import Invalid, UnknownJob
 
@@ -19,7 +19,7 @@ USED = "was used for another request: send every new request under a key of its 
 class Claims:
     """The claims on keys in one store, made by any replica."""
 
-    def __init__(self, notes: JobNotes) -> None:
+    def __init__(self, notes: JobRecords) -> None:
         self._notes = notes
 
     def take(self, key: str, job_id: str, request: str, again: Callable[[str], bool]) -> tuple[str, str | None]:

@@ -55,7 +55,7 @@ class Jobs:
     def __init__(self, store: ModelStore, spool: Path, *, limit: int) -> None:
         self._store, self._spool = store, Spool(spool, limit=limit)
         self._held: dict[str, tuple[int, dict[str, Any]]] = {}  # lock and record of the jobs this process runs
-        self._claims = Claims(store.job_notes)
+        self._claims = Claims(store.job_records)
 
     @contextmanager
     def receiving(self, *, again: bool = False) -> Iterator[tuple[str, BinaryIO]]:
@@ -89,7 +89,7 @@ class Jobs:
         record = {"id": job_id, "state": "queued", "operation": submission.operation, "created": now()}
         try:
             lease = {"spool": self._spool.name, "key": key}
-            self._store.put_job(job_id, record | {"request_id": submission.request_id, LEASE: lease})
+            self._store.job_records.put(job_id, record | {"request_id": submission.request_id, LEASE: lease})
             if key is not None:
                 known, since = self._claims.take(key, job_id, request, lambda other: again(self.record(other)))
                 if known != job_id:
@@ -124,7 +124,7 @@ class Jobs:
             return None
         held, request = taken
         try:
-            record = self._store.job(job_id)
+            record = self._store.job_records.read(job_id)
             if record["state"] in FINISHED:  # failed by another replica, which has not heard of this one for long
                 self._spool.drop(job_id, held)
                 return None
@@ -149,7 +149,7 @@ class Jobs:
 
     def asked_to_stop(self, job_id: str) -> bool:
         """Whether somebody cancelled the job."""
-        return self._store.job_notes.asked_to_stop(job_id)
+        return self._store.job_records.asked_to_stop(job_id)
 
     def succeed(self, job_id: str, result: dict[str, Any]) -> None:
         """Finish a job with its result."""
@@ -162,7 +162,7 @@ class Jobs:
     def stop(self, job_id: str) -> None:
         """Finish a job of this process that was cancelled."""
         self._finish(job_id, state="cancelled", error=failure(Cancelled(STOPPED)))
-        self._store.job_notes.stopped(job_id)
+        self._store.job_records.stopped(job_id)
 
     def cancel(self, job_id: str) -> dict[str, Any] | None:
         """Ask an unfinished job to stop and return its record; remove the record of a finished one.
@@ -175,11 +175,11 @@ class Jobs:
         if self.record(job_id)["state"] in FINISHED:
             self._discard(job_id)
             return None
-        self._store.job_notes.ask_to_stop(job_id)
+        self._store.job_records.ask_to_stop(job_id)
         taken = self._spool.take(job_id)
         if taken is not None:
             try:
-                self._held[job_id] = taken[0], self._store.job(job_id)
+                self._held[job_id] = taken[0], self._store.job_records.read(job_id)
                 self.stop(job_id)
             except StoreError:  # whoever takes it will see that it is to stop
                 self._held.pop(job_id, None)
@@ -187,7 +187,7 @@ class Jobs:
                 raise
         record = self.record(job_id)
         if record["state"] in FINISHED:  # meanwhile, perhaps, and then nobody else removes the note
-            self._store.job_notes.stopped(job_id)
+            self._store.job_records.stopped(job_id)
         return record
 
     def recover(self) -> list[str]:
@@ -206,15 +206,15 @@ class Jobs:
             UnknownJob
         """
         try:
-            record = self._store.job(job_id)
+            record = self._store.job_records.read(job_id)
             lost = record["state"] not in FINISHED and (self._fail_if_lost(job_id) or self._fail_if_gone(job_id))
-            return self._store.job(job_id) if lost else record
+            return self._store.job_records.read(job_id) if lost else record
         except NotFound as error:
             raise UnknownJob("there is no such job; finished jobs are kept for PLUMBLINE_KEEP_JOBS_HOURS") from error
 
     def newest(self, *, before: str | None = None) -> Iterator[dict[str, Any]]:
         """The records of all jobs, or of those older than the job `before`, the newest first; read as they are asked for."""
-        for job_id in reversed(self._store.jobs()):
+        for job_id in reversed(self._store.job_records.ids()):
             if before is None or job_id < before:
                 with suppress(UnknownJob):  # removed meanwhile
                     yield self.record(job_id)
@@ -234,7 +234,7 @@ class Jobs:
     def remove_old(self, hours: float, *, most: int) -> int:
         """Remove up to `most` records of jobs that finished more than `hours` ago; how many were removed."""
         removed, limit = 0, timedelta(hours=hours)
-        for job_id in self._store.jobs():
+        for job_id in self._store.job_records.ids():
             if removed == most or born(job_id) > datetime.now(UTC) - limit:  # the others are younger still
                 break
             with suppress(UnknownJob):
@@ -250,10 +250,10 @@ class Jobs:
         record = renewed(record, **changes)
         self._held[job_id] = held, record
         try:
-            self._store.put_job(job_id, record)
+            self._store.job_records.put(job_id, record)
         except StoreFull:
             self._spool.spend_reserve()
-            self._store.put_job(job_id, record)
+            self._store.job_records.put(job_id, record)
 
     def _finish(self, job_id: str, **changes: Any) -> None:
         self.body(job_id).unlink(missing_ok=True)  # first, for the room that the record may need
@@ -265,11 +265,11 @@ class Jobs:
         """Remove all there is of a job that nobody runs."""
         self._spool.drop(job_id)
         with suppress(NotFound):
-            key = self._store.job(job_id).get(LEASE, {}).get("key")
+            key = self._store.job_records.read(job_id).get(LEASE, {}).get("key")
             if key is not None:
                 self._claims.release(key, job_id)
-            self._store.job_notes.stopped(job_id)
-            self._store.delete_job(job_id)
+            self._store.job_records.stopped(job_id)
+            self._store.job_records.delete(job_id)
 
     def _fail_if_lost(self, job_id: str) -> bool:
         """Fail a running job of this spool whose process is gone; returns whether it was."""
@@ -277,7 +277,7 @@ class Jobs:
         if held is None:
             return False
         try:
-            record = self._store.job(job_id)
+            record = self._store.job_records.read(job_id)
             # Its process may have ended after the job did, or the job while we came for the lock.
             if record["state"] not in FINISHED:
                 self._held[job_id] = held, record
@@ -296,10 +296,10 @@ class Jobs:
         """Fail a job that this spool does not have and that nobody cares for any more; returns whether it was, or has ended."""
         if self._spool.knows(job_id):
             return False
-        record = self._store.job(job_id)
+        record = self._store.job_records.read(job_id)
         if record["state"] in FINISHED:  # meanwhile: a job is recorded as finished before its files go
             return True
         if not is_gone(record, self._spool.name):
             return False
-        self._store.put_job(job_id, record | {"state": "failed", "finished": now(), "error": failure(JobLost(LOST))})
+        self._store.job_records.put(job_id, record | {"state": "failed", "finished": now(), "error": failure(JobLost(LOST))})
         return True

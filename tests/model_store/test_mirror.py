@@ -188,11 +188,11 @@ def test_memory_and_jobs_are_never_mirrored(here: Replica, there: Replica) -> No
     manifest = here.acting.publish("m", blobs=BLOBS, memory={"moments": b"rows"}, document={})
     assert there.acting.remembered(manifest, "moments") == b"rows"
     for state in ("queued", "running", "succeeded"):
-        here.acting.put_job("job", {"state": state})
-        assert there.acting.job("job") == {"state": state}
-    there.acting.delete_job("job")
+        here.acting.job_records.put("job", {"state": state})
+        assert there.acting.job_records.read("job") == {"state": state}
+    there.acting.job_records.delete("job")
     with pytest.raises(NotFound):
-        here.acting.job("job")
+        here.acting.job_records.read("job")
     here.look()
     there.look()
     for replica in (here, there):

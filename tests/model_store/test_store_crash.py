@@ -253,9 +253,9 @@ def test_a_job_record_may_die_anywhere(tmp_path: Path) -> None:
     seen = []
     after_every_death(
         tmp_path,
-        lambda store: store.put_job("j", {"state": "queued"}),
-        lambda store: store.put_job("j", {"state": "running"}),
-        lambda store: seen.append(store.job("j")["state"]),
+        lambda store: store.job_records.put("j", {"state": "queued"}),
+        lambda store: store.job_records.put("j", {"state": "running"}),
+        lambda store: seen.append(store.job_records.read("j")["state"]),
     )
     assert seen == sorted(seen)
     assert set(seen) == {"queued", "running"}
@@ -280,6 +280,6 @@ def test_a_failed_overwrite_leaves_the_old_record_and_no_litter(store: ModelStor
     """If the rename of an overwrite fails, the temporary file is gone and what stood there still stands."""
     (root / "jobs/j.json/in the way").mkdir(parents=True)
     with pytest.raises(StoreUnavailable, match=r"^the store failed at jobs/j.json \(Is a directory\): check its file system"):
-        store.put_job("j", {"state": "running"})
+        store.job_records.put("j", {"state": "running"})
     assert files(root) == set()
     assert (root / "jobs/j.json/in the way").is_dir()

@@ -25,8 +25,8 @@ def audit(store: ModelStore) -> None:
                 store.remembered(manifest, name)
         for alias in store.aliases(model):
             store.alias_history(model, alias)
-    for job in store.jobs():
-        store.job(job)
+    for job in store.job_records.ids():
+        store.job_records.read(job)
 
 
 def sealed(body: object, number: object = 1) -> bytes:
@@ -50,7 +50,7 @@ def filled(store: ModelStore) -> ModelStore:
     store.publish("m", blobs={"state_dict": b"other"}, document={}, operation="learn", parent=1, labels={"a": "b"})
     store.move_alias("m", "stable", 1, reason="sound")
     store.publish("n", blobs={"state_dict": b"weights"}, document={})
-    store.put_job("j", {"state": "queued", "n": 3})
+    store.job_records.put("j", {"state": "queued", "n": 3})
     return store
 
 
@@ -111,7 +111,7 @@ def test_what_is_not_a_record_is_damage_not_a_traceback(filled: ModelStore, root
     """Any bytes in the place of a record give CorruptObject with the key and the ways out."""
     (root / "jobs/j.json").write_bytes(data)
     with pytest.raises(CorruptObject) as caught:
-        filled.job("j")
+        filled.job_records.read("j")
     assert str(caught.value) == (
         "jobs/j.json is damaged: its content does not match its digest; "
         "move the alias to another version (roll back) or restore this file from a backup"

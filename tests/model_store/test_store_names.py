@@ -51,9 +51,9 @@ CALLS: dict[str, Callable[[ModelStore, str], object]] = {
     "rollback": lambda store, name: store.rollback(name),
     "delete_version": lambda store, name: store.delete_version(name, 1),
     "delete_model": lambda store, name: store.delete_model(name),
-    "put_job": lambda store, name: store.put_job(name, {}),
-    "job": lambda store, name: store.job(name),
-    "delete_job": lambda store, name: store.delete_job(name),
+    "put_job": lambda store, name: store.job_records.put(name, {}),
+    "job": lambda store, name: store.job_records.read(name),
+    "delete_job": lambda store, name: store.job_records.delete(name),
 }
 
 

@@ -62,7 +62,7 @@ def test_a_version_reads_back_as_it_was_published(store: ModelStore) -> None:
 def test_the_files_are_those_of_the_plan(store: ModelStore, root: Path) -> None:
     """The layout on disk is the documented one, with blobs named by what `sha256` of their content says."""
     store.publish("m", blobs={"state_dict": b"weights"}, memory={"moments": b"sums"}, document={})
-    store.put_job("j1", {})
+    store.job_records.put("j1", {})
     assert files(root) == {
         "lock",
         "jobs/j1.json",
@@ -88,7 +88,7 @@ def test_a_manifest_file_is_sealed_canonical_json(store: ModelStore, root: Path)
 
 def test_models_and_versions_are_listed(store: ModelStore) -> None:
     """Models are sorted by name, versions by number rather than by text."""
-    assert (store.models(), store.has_model("b"), store.jobs()) == ([], False, [])
+    assert (store.models(), store.has_model("b"), store.job_records.ids()) == ([], False, [])
     for _ in range(11):
         store.publish("b", blobs={}, document={})
     store.publish("a", blobs={}, document={})
@@ -170,19 +170,19 @@ def test_what_is_not_there_is_unknown(store: ModelStore) -> None:
     with pytest.raises(UnknownVersion, match=r"^model m has no version 2: list its versions to see those it has$"):
         store.manifest("m", 2)
     with pytest.raises(NotFound):
-        store.job("j")
+        store.job_records.read("j")
     with pytest.raises(NotFound, match=r"^no job j is recorded: list the jobs to see those that are$"):
-        store.delete_job("j")
+        store.job_records.delete("j")
 
 
 def test_job_records_are_overwritten_and_removed(store: ModelStore) -> None:
     """The last record of a job is the one read, and a removed job is gone."""
-    store.put_job("b", {"state": "queued"})
-    store.put_job("a.1", {"state": "queued"})
-    store.put_job("b", {"state": "running", "digest": "mine", "format": 9})
-    assert (store.jobs(), store.job("b")) == (["a.1", "b"], {"state": "running", "digest": "mine", "format": 9})
-    store.delete_job("b")
-    assert store.jobs() == ["a.1"]
+    store.job_records.put("b", {"state": "queued"})
+    store.job_records.put("a.1", {"state": "queued"})
+    store.job_records.put("b", {"state": "running", "digest": "mine", "format": 9})
+    assert (store.job_records.ids(), store.job_records.read("b")) == (["a.1", "b"], {"state": "running", "digest": "mine", "format": 9})
+    store.job_records.delete("b")
+    assert store.job_records.ids() == ["a.1"]
 
 
 def test_a_store_opens_where_it_was_left(store: ModelStore, root: Path) -> None:

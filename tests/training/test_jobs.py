@@ -271,7 +271,7 @@ def test_a_submission_that_broke_off_is_reported_lost(jobs: Jobs, store: ModelSt
     jobs.submit(job_id, Submission("application/json"))
     (spool / f"{job_id}.queued").unlink()
     fresh = jobs.record(job_id)
-    store.put_job(job_id, store.job(job_id) | {"created": "2020-01-01T00:00:00.000Z"})
+    store.job_records.put(job_id, store.job_records.read(job_id) | {"created": "2020-01-01T00:00:00.000Z"})
     old = jobs.record(job_id)
 
     assert (fresh["state"], old["state"], old["error"]["kind"]) == ("queued", "failed", "JobLost")
@@ -345,7 +345,7 @@ def test_a_job_of_another_replica_lives_as_long_as_its_lease(jobs: Jobs, store: 
     jobs.renew(job_id, {"rows": 7})
     renewed = other.record(job_id)
     late = (datetime.now(UTC) - timedelta(seconds=4.5)).isoformat()
-    store.put_job(job_id, store.job(job_id) | {"lease": {"renewed": late}})
+    store.job_records.put(job_id, store.job_records.read(job_id) | {"lease": {"renewed": late}})
     here = jobs.record(job_id)  # where its lock is seen to be held
     gone = other.record(job_id)
 
@@ -361,11 +361,11 @@ def test_records_of_finished_jobs_are_removed_when_they_are_old(jobs: Jobs, stor
         run_job(jobs, store, Limits(10, 10), job_id)
     old = {job_id: f"{int(job_id[:12], 16) - 48 * 3_600_000:012x}{job_id[12:]}" for job_id in made}
     for job_id in made[:2] + made[3:]:
-        aged = store.job(job_id) | {"id": old[job_id]}
+        aged = store.job_records.read(job_id) | {"id": old[job_id]}
         if "finished" in aged:
             aged["finished"] = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
-        store.put_job(old[job_id], aged)
-        store.delete_job(job_id)
+        store.job_records.put(old[job_id], aged)
+        store.job_records.delete(job_id)
 
     assert jobs.remove_old(24, most=1) == 1
     assert jobs.remove_old(24, most=10) == 1
@@ -375,8 +375,8 @@ def test_records_of_finished_jobs_are_removed_when_they_are_old(jobs: Jobs, stor
 def test_the_record_is_written_only_for_a_job_that_lasts(jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short job writes queued, running and its end; a longer one its progress too, about once a second."""
     written: list[dict[str, Any]] = []
-    put = store.put_job
-    monkeypatch.setattr(store, "put_job", lambda job_id, record: (written.append(dict(record)), put(job_id, record)))
+    put = store.job_records.put
+    monkeypatch.setattr(store.job_records, "put", lambda job_id, record: (written.append(dict(record)), put(job_id, record)))
     run_job(jobs, store, Limits(10, 10), queue(jobs))
     short = [record["state"] for record in written]
     written.clear()

@@ -1,4 +1,4 @@
-"""Notes beside the records of jobs: who has an idempotency key, and which jobs are asked to stop.
+"""What the store keeps of jobs: their records, who has an idempotency key, and which jobs are asked to stop.
 
 Invariant: of any number of claims on one name exactly one succeeds, whoever makes them.
 """
@@ -6,16 +6,36 @@ Invariant: of any number of claims on one name exactly one succeeds, whoever mak
 from collections.abc import Mapping
 from typing import Any
 
+from model_store.errors import NotFound
 from model_store.names import check_name
 from model_store.sealed import seal, unseal
 from model_store.storage import Objects
 
 
-class JobNotes:
-    """The notes of one store; each is there or not, and none is ever changed."""
+class JobRecords:
+    """The records of one store, and notes beside them; a note is there or not, and never changed."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+
+    def put(self, job_id: str, record: Mapping[str, Any]) -> None:
+        """Stores or overwrites the record of a job; of several writers at once the last wins, so let each job have one."""
+        self._objects.replace(_record_key(job_id), seal(record))
+
+    def read(self, job_id: str) -> dict[str, Any]:
+        """The record of a job; NotFound if there is none."""
+        key = _record_key(job_id)
+        return unseal(self._objects.read(key), key)
+
+    def ids(self) -> list[str]:
+        """The ids of all jobs with a record, sorted."""
+        return sorted(name.removesuffix(".json") for name in self._objects.names("jobs"))
+
+    def delete(self, job_id: str) -> None:
+        """Removes the record of a job; NotFound if there is none."""
+        if not self._objects.exists(_record_key(job_id)):
+            raise NotFound(f"no job {job_id} is recorded: list the jobs to see those that are")
+        self._objects.delete(_record_key(job_id))
 
     def claim(self, name: str, body: Mapping[str, Any]) -> None:
         """Takes the name for what the body says; AlreadyExists if it is taken."""
@@ -41,6 +61,10 @@ class JobNotes:
     def stopped(self, job_id: str) -> None:
         """Removes the note; it need not be there."""
         self._objects.delete(_stop_key(job_id))
+
+
+def _record_key(job_id: str) -> str:
+    return f"jobs/{check_name(job_id, 'job')}.json"
 
 
 def _claim_key(name: str) -> str:
