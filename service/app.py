@@ -13,7 +13,8 @@ from model_store.opening import Opened
 from service import logs
 from service.api import openapi
 from service.api.aliases import alias_doors
-from service.api.bodies import body_parts
+from service.api.answers import Answer
+from service.api.bodies import whole_body
 from service.api.flask_answers import install, to_response
 from service.api.gate import Gate, Hot
 from service.api.guard import Guard
@@ -21,7 +22,9 @@ from service.api.importing import import_doors
 from service.api.jobs import job_doors
 from service.api.living import living_doors
 from service.api.models import model_doors
-from service.api.operations import operations_doors
+from service.api.open_inference import OpenInferenceDoor
+from service.api.open_inference_models import open_inference_doors
+from service.api.operations import operations_doors, readiness
 from service.api.predict import PredictDoor
 from service.api.submitting import Submitter
 from service.api.train import train_doors
@@ -42,8 +45,8 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     def draining() -> bool:
         return gate.stopping()
 
-    def writable() -> bool:
-        return os.access(config.directory, os.W_OK)
+    def ready() -> Answer:
+        return readiness(opened, registry, draining=draining(), writable=os.access(config.directory, os.W_OK))
 
     opened = Opened.at(config.store, cache=config.cache, refresh_seconds=config.refresh_seconds)
     store = opened.acting
@@ -53,6 +56,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     )
     predictor = Predictor(max_rows=config.max_rows, max_columns=config.max_columns)
     predict = PredictDoor(registry, predictor)
+    infer = OpenInferenceDoor(registry, predictor, max_columns=config.max_columns)
     flask = Flask("service", static_folder=None)
     install(flask)
     submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
@@ -63,16 +67,17 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))
     flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
-    flask.register_blueprint(operations_doors(opened, registry, openapi.description(), draining=draining, writable=writable))
+    flask.register_blueprint(operations_doors(opened.watching, registry, openapi.description(), ready))
+    flask.register_blueprint(open_inference_doors(store, registry, infer, ready, max_body_bytes=config.max_body_bytes))
 
     @flask.post("/predict")
     def predict_view() -> Response:
-        return to_response(predict(b"".join(body_parts(request.environ, config.max_body_bytes)), request.environ))
+        return to_response(predict(whole_body(request.environ, config.max_body_bytes), request.environ))
 
     registry.warm()
     guard = Guard(write_tokens=config.write_token, read_tokens=config.read_token)
     hot = {"/predict": Hot("/predict", predict)}
-    gate = Gate(guard, hot.get, flask, max_body_bytes=config.max_body_bytes)
+    gate = Gate(guard, lambda path: hot.get(path) or infer.find(path), flask, max_body_bytes=config.max_body_bytes)
     return gate
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from service.errors import BadSetting
 
+RELEASE = "0.1.0"
 PREFIX = "PLUMBLINE_"
 KIB = 1024
 MIB = 1024 * KIB

@@ -17,6 +17,7 @@ from service.regression.columns import EXACT, Column
 from service.rows import Rows, Where, rows_of
 
 Array = npt.NDArray[np.float64]
+Body = bytes | bytearray
 
 
 class Document:
@@ -26,23 +27,17 @@ class Document:
         Unreadable: not JSON, not an object, or a member stands twice.
     """
 
-    def __init__(self, body: bytes) -> None:
-        try:
-            document = simdjson.Parser().parse(body)
-        except (ValueError, RuntimeError) as error:
-            raise Unreadable("the body is not valid JSON in UTF-8, or holds a number beyond the range of float64") from error
-        if not isinstance(document, simdjson.Object):
-            raise Unreadable("the body must be a JSON object")
-        _check_names(document)
+    def __init__(self, body: Body) -> None:
+        document = json_object(body)
         # Members are taken one by one: simdjson's `items` and `values` would turn whole matrices into Python lists.
         self.members = {name: document[name] for name in document}
         for value in self.members.values():
             if isinstance(value, simdjson.Object):
-                _check_names(value)
+                check_names(value)
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
         # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
         # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
-        self._shallow = body.count(b"[") == sum(map(_brackets, self.members.values()))
+        self._shallow = body.count(b"[") == sum(map(brackets, self.members.values()))
 
     def options(self, *data: str) -> dict[str, Any]:
         """All members but `data`, as ordinary Python values."""
@@ -70,7 +65,7 @@ class Document:
         """
         value = self.members[member]
         where = _by_row(member)
-        matrix = _matrix(value) if self._shallow and isinstance(value, simdjson.Array) else None
+        matrix = matrix_beneath(value) if self._shallow and isinstance(value, simdjson.Array) else None
         if matrix is not None and (names is None or matrix.shape[1] == len(names)):
             names = _numbered(prefix, matrix.shape[1]) if names is None else names
             return Rows(tuple(names), matrix, len(matrix), where)
@@ -116,7 +111,7 @@ class Document:
         return self._column(self.members[member], member)
 
     def _column(self, value: Any, path: str) -> Column:
-        vector = _buffer(value) if self._shallow and isinstance(value, simdjson.Array) else None
+        vector = numbers_beneath(value) if self._shallow and isinstance(value, simdjson.Array) else None
         if vector is not None and len(vector) == len(value):
             return vector
         values = plain(value)
@@ -125,7 +120,23 @@ class Document:
         return values
 
 
-def _check_names(members: simdjson.Object) -> None:
+def json_object(body: Body) -> simdjson.Object:
+    """The JSON object that a body is.
+
+    Raises:
+        Unreadable: it is none, or a member stands twice.
+    """
+    try:
+        document = simdjson.Parser().parse(body)
+    except (ValueError, RuntimeError) as error:
+        raise Unreadable("the body is not valid JSON in UTF-8, or holds a number beyond the range of float64") from error
+    if not isinstance(document, simdjson.Object):
+        raise Unreadable("the body must be a JSON object")
+    check_names(document)
+    return document
+
+
+def check_names(members: simdjson.Object) -> None:
     """Refuse names by which a member would not be found, or another one would."""
     names = list(members)
     if len(set(names)) < len(names):
@@ -152,7 +163,7 @@ def _by_row(member: str) -> Where:
     return lambda row, name: f"{member}.{name}" if row is None else f"{member}[{row}].{name}"
 
 
-def _brackets(value: Any) -> int:
+def brackets(value: Any) -> int:
     """How many arrays stand in a member that is a vector, a matrix or an object of vectors."""
     if isinstance(value, simdjson.Array):
         return 1 + (len(value) if len(value) and isinstance(value[0], simdjson.Array) else 0)
@@ -161,7 +172,7 @@ def _brackets(value: Any) -> int:
     return 0
 
 
-def _buffer(array: simdjson.Array) -> Array | None:
+def numbers_beneath(array: simdjson.Array) -> Array | None:
     """All numbers beneath an array, in order; None when there is anything else or a number may not be exact."""
     try:
         flat = np.frombuffer(array.as_buffer(of_type="d")).copy() if len(array) else np.zeros(0)
@@ -171,7 +182,7 @@ def _buffer(array: simdjson.Array) -> Array | None:
     return flat if np.vdot(flat, flat) < EXACT**2 or np.abs(flat).max(initial=0.0) < EXACT else None
 
 
-def _matrix(array: simdjson.Array) -> Array | None:
+def matrix_beneath(array: simdjson.Array) -> Array | None:
     """The matrix [n, p] when every row is an array of the same length; the document is known to be shallow."""
     rows = cast("list[simdjson.Array]", list(array))  # checked in the next line
     if set(map(type, rows)) != {simdjson.Array}:
@@ -179,7 +190,7 @@ def _matrix(array: simdjson.Array) -> Array | None:
     width = len(rows[0])
     if width == 0 or set(map(len, rows)) != {width}:
         return None
-    flat = _buffer(array)
+    flat = numbers_beneath(array)
     return flat.reshape(len(rows), width) if flat is not None else None
 
 

@@ -46,11 +46,22 @@ REJECTED = Counter("plumbline_rejected_requests", "Requests refused for their to
 
 def render(extra: Iterable[Collector] = ()) -> bytes:
     """All metrics of all processes in Prometheus' text format; `extra` are collected at this moment, by this process."""
-    registry = REGISTRY
-    if os.environ.get(MULTIPROCESS):
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     now = CollectorRegistry()
     for collector in extra:
         now.register(collector)
-    return generate_latest(registry) + generate_latest(now)
+    return generate_latest(_everywhere()) + generate_latest(now)
+
+
+def rows_predicted() -> dict[str, int]:
+    """Rows predicted by all processes, by model."""
+    samples = (sample for metric in _everywhere().collect() for sample in metric.samples)
+    return {sample.labels["model"]: int(sample.value) for sample in samples if sample.name == "plumbline_rows_predicted_total"}
+
+
+def _everywhere() -> CollectorRegistry:
+    """The metrics of all processes."""
+    if not os.environ.get(MULTIPROCESS):
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

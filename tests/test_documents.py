@@ -10,7 +10,7 @@ import simdjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.documents import EXACT, Document, _matrix, dump
+from service.documents import EXACT, Document, dump, matrix_beneath
 from service.errors import MOST_ERRORS, Invalid, TooLarge, Unreadable
 from service.regression.columns import Column
 from service.rows import Rows, check_shape, rows_of
@@ -126,7 +126,7 @@ def test_columns_agree_with_the_careful_way(columns: dict[str, Any]) -> None:
 def test_the_fast_way_is_taken_for_ordinary_rows() -> None:
     """An ordinary matrix needs no careful look, so the measured speed is what everybody gets."""
     array = simdjson.Parser().parse(b"[[1, 2.5], [3, 4]]")
-    fast = _matrix(array)
+    fast = matrix_beneath(array)
 
     assert fast is not None
     assert fast.tolist() == [[1, 2.5], [3, 4]]

@@ -439,6 +439,52 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
     ("get", "/readyz"): {200: asks("GET", "/readyz"), 503: damaged("GET", "/readyz")},
     ("get", "/metrics"): {200: asks("GET", "/metrics")},
 }
+
+
+def tensors(base: str, place: str) -> dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]]:
+    """Every status of the Open Inference Protocol below a model or a version; `base` is documented, `place` is there."""
+    wrong, none = place.replace("line", "no%20name"), place.replace("line", "none")
+    table: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {}
+    for below in ("", "/ready", "/config", "/stats"):
+        table["get", base + below] = {
+            200: asks("GET", place + below),
+            400: asks("GET", wrong + below),
+            **guarded("GET", place + below),
+            404: asks("GET", none + below),
+            503: damaged("GET", place + below),
+        }
+    infer = f"{place}/infer"
+    table["post", f"{base}/infer"] = {
+        200: asks("POST", infer, {"json": TENSOR}),
+        **guarded("POST", infer, {"json": TENSOR}),
+        404: asks("POST", f"{none}/infer", {"json": TENSOR}),
+        **without_422(bodies(infer)),
+        503: damaged("POST", infer, {"json": TENSOR}),
+    }
+    return table
+
+
+def without_422(rows: dict[int, Callable[[House], TestResponse]]) -> dict[int, Callable[[House], TestResponse]]:
+    """The rows of a protocol in which what is readable and wrong is 400 too."""
+    return {status: row for status, row in rows.items() if status != 422}
+
+
+TENSOR: dict[str, Any] = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [10]}]}
+INDEX = "/v2/repository/index"
+TABLE |= {
+    **{("get", path): {200: asks("GET", path), **guarded("GET", path)} for path in ("/v2", "/v2/", "/v2/models/stats")},
+    ("get", "/v2/health/live"): {200: asks("GET", "/v2/health/live")},
+    ("get", "/v2/health/ready"): {200: asks("GET", "/v2/health/ready"), 503: damaged("GET", "/v2/health/ready")},
+    ("post", INDEX): {
+        200: asks("POST", INDEX),
+        **guarded("POST", INDEX),
+        **without_422(bodies(INDEX)),
+        415: asks("POST", INDEX, {"headers": {"Content-Encoding": "br"}}),
+        503: unavailable("POST", INDEX),
+    },
+    **tensors("/v2/models/{model}", "/v2/models/line"),
+    **tensors("/v2/models/{model}/versions/{version}", "/v2/models/line/versions/1"),
+}
 ROWS = [(method, path, status) for (method, path), statuses in TABLE.items() for status in statuses]
 
 
@@ -483,6 +529,10 @@ def test_each_documented_status_is_produced(house: House, method: str, path: str
         assert answer.json is not None
         assert {"title", "status", "detail"} <= set(answer.json) <= {"title", "status", "detail", "errors"}
         assert answer.json["status"] == status
+    if path.startswith("/v2") and status >= 400:
+        assert answer.content_type == "application/json"
+        assert answer.json is not None
+        assert type(answer.json["error"]) is str
     if status in (429, 503):
         assert answer.headers["Retry-After"] == "1"
 

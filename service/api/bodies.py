@@ -39,6 +39,11 @@ def body_parts(environ: "WSGIEnvironment", max_body_bytes: int) -> Iterator[byte
     return parts
 
 
+def whole_body(environ: "WSGIEnvironment", max_body_bytes: int) -> bytearray:
+    """The body in one piece of memory that may be written to, so that torch takes a view of it for a tensor. Raises as `body_parts`."""
+    return bytearray().join(body_parts(environ, max_body_bytes))
+
+
 def _encoding(environ: "WSGIEnvironment") -> str:
     encoding: str = environ["HTTP_CONTENT_ENCODING"]
     return encoding.strip().lower()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service import metrics
 from service.api.answers import Answer
-from service.api.bodies import body_parts, check_body
+from service.api.bodies import check_body, whole_body
 from service.api.forms import refusal
 from service.api.guard import Guard, is_read
 from service.logs import AUDIT, request_line
@@ -22,7 +22,7 @@ from service.logs import AUDIT, request_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HotDoor = Callable[[bytes, "WSGIEnvironment"], Answer]
+HotDoor = Callable[[bytearray, "WSGIEnvironment"], Answer]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
 WRITTEN = "plumbline.written"  # what a write concerns (model, version, alias), told by the doors for the audit line
@@ -96,7 +96,7 @@ class Gate:
         if hot is None:
             return self._rest(environ, begin)
         environ[ROUTE] = hot.route
-        return respond(hot.door(b"".join(body_parts(environ, self._max_body_bytes)), environ), method, begin)
+        return respond(hot.door(whole_body(environ, self._max_body_bytes), environ), method, begin)
 
     def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started

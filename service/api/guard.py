@@ -5,6 +5,7 @@ What is not known to be a read is a write, so a route that is added and forgotte
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
@@ -13,8 +14,9 @@ from service import metrics
 from service.config import is_loopback
 from service.errors import Forbidden, Unauthorized
 
-OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
-READING_POSTS = frozenset({"/predict"})
+OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/v2/health/live", "/v2/health/ready"})
+READING_POSTS = frozenset({"/predict", "/v2/repository/index"})
+READING_POST = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -51,7 +53,7 @@ class Guard:
 
 def is_read(method: str, path: str) -> bool:
     """Whether a request changes nothing."""
-    return method in READING_METHODS or path in READING_POSTS
+    return method in READING_METHODS or path in READING_POSTS or READING_POST.fullmatch(path) is not None
 
 
 def _check_local(host: str, origin: str | None) -> None:

@@ -3,16 +3,15 @@
 Tests hold the table to the truth: each status listed is produced, and no other appears.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
-import marshmallow as ma
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from service.api import schemas, version_schemas
-from service.api.answers import ARROW, CSV, JSON, PROBLEM
+from service.api import open_inference_schemas, schemas, version_schemas
+from service.api.answers import ARROW, CSV, JSON
 from service.api.importing import ARCHIVES
+from service.api.operation import BODY, MODEL, READ, VERSION, Operation, path_parameter
 from service.training.living_options import (
     ForgetDocumentSchema,
     LearnDocumentSchema,
@@ -44,26 +43,6 @@ TEXTS = {
     503: "Not ready.",
     507: "The store is full.",
 }
-READ = (401, 403)
-BODY = (400, 413, 415, 422)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one path: its answer's schema (or content by media type), the statuses it may answer, its body and its parameters."""
-
-    method: str
-    path: str
-    summary: str
-    success: type[ma.Schema] | dict[str, Any] | None
-    statuses: tuple[int, ...]
-    body: dict[str, Any] | None = None
-    parameters: tuple[dict[str, Any], ...] = field(default=())
-    public: bool = False
-
-
-def _path(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": text}
 
 
 def _query(name: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
@@ -77,10 +56,8 @@ def _about(name: str) -> str:
 
 LOOK = (200, *READ, 404, 422, 503)
 LIVING = (201, 202, *READ, 404, 409, 412, *BODY, 429, 503, 507)
-JOB = _path("job_id", "job id")
-MODEL = _path("model", "model name")
-VERSION = _path("version", "number or alias")
-ALIAS = _path("alias", "alias")
+JOB = path_parameter("job_id", "job id")
+ALIAS = path_parameter("alias", "alias")
 IF_MATCH = {"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": '`"3"`: as `expect`'}
 IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": "the ETag of an earlier answer"}
 PAGE = (
@@ -208,8 +185,10 @@ OPERATIONS = (
     Operation("post", "/models/{model}/rollback", "Move live to the version it named before.", version_schemas.AliasSchema,
               (200, *READ, 404, 409, *BODY, 503, 507), body=ROLLBACK_BODY, parameters=(MODEL,)),
     Operation("get", "/livez", "Whether the process is up.", schemas.ReadySchema, (200,), public=True),
-    Operation("get", "/readyz", "Whether predictions can be answered.", schemas.ReadySchema, (200, 503), public=True),
+    Operation("get", "/readyz", "Whether predictions can be answered.", schemas.ReadySchema, (200, 503), public=True,
+              failure={JSON: {"schema": schemas.ReadySchema}}),
     Operation("get", "/metrics", "Metrics for Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (200,), public=True),
+    *open_inference_schemas.OPERATIONS,
 )  # fmt: skip
 
 
@@ -227,6 +206,7 @@ def description() -> dict[str, Any]:
         ],
     )
     spec.components.schema("Problem", schema=schemas.ProblemSchema)
+    spec.components.schema("RepositoryIndex", schema=open_inference_schemas.RepositoryIndexSchema)
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for operation in OPERATIONS:
         spec.path(operation.path, operations={operation.method: _described(operation)})
@@ -241,15 +221,18 @@ def _described(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.public else [{}, {"token": []}],
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": operation.body is not ROLLBACK_BODY, "content": operation.body}
+        described["requestBody"] = {
+            "required": operation.body not in (ROLLBACK_BODY, open_inference_schemas.INDEX_BODY),
+            "content": operation.body,
+        }
     return described
 
 
 def _response(operation: Operation, status: int) -> dict[str, Any]:
     if status == 202:
         content: dict[str, Any] = {JSON: {"schema": schemas.JobSchema}}
-    elif status >= 400 and operation.path != "/readyz":
-        content = {PROBLEM: {"schema": schemas.ProblemSchema}}
+    elif status >= 400:
+        content = operation.failure
     elif status in (204, 304) or operation.success is None:
         content = {}
     elif isinstance(operation.success, dict):

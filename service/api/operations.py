@@ -22,12 +22,10 @@ ALIVE = {"status": "alive"}
 WEB = Path(__file__).parent.parent / "web"
 
 
-def operations_doors(
-    opened: Opened, registry: Registry, openapi: Mapping[str, object], *, draining: Callable[[], bool], writable: Callable[[], bool]
-) -> Blueprint:
-    """Doors for operators; `draining` tells whether this worker is about to stop, `writable` whether the store takes new versions."""
+def operations_doors(store: ModelStore, registry: Registry, openapi: Mapping[str, object], ready: Callable[[], Answer]) -> Blueprint:
+    """Doors for operators; `ready` answers whether this worker can do its work."""
     doors = Blueprint("operations", __name__)
-    live = LiveModels(opened.watching, registry)
+    live = LiveModels(store, registry)
 
     @doors.get("/livez")
     def livez() -> Response:
@@ -35,7 +33,7 @@ def operations_doors(
 
     @doors.get("/readyz")
     def readyz() -> Response:
-        return to_response(readiness(opened, registry, draining=draining(), writable=writable()))
+        return to_response(ready())
 
     @doors.get("/metrics")
     def scrape() -> Response:

@@ -13,7 +13,7 @@ from werkzeug.http import parse_accept_header
 
 from service.api.answers import ARROW, CSV, JSON, Answer, json_answer
 from service.api.schemas import PredictSchema
-from service.documents import Document
+from service.documents import Body, Document
 from service.errors import Invalid, NotAcceptable
 from service.regression.columns import Array
 from service.rows import Rows
@@ -37,7 +37,7 @@ class PredictDoor:
     def __init__(self, registry: Registry, predictor: Predictor) -> None:
         self._registry, self._predictor = registry, predictor
 
-    def __call__(self, body: bytes, environ: "WSGIEnvironment") -> Answer:
+    def __call__(self, body: Body, environ: "WSGIEnvironment") -> Answer:
         """Answer one request: its body, and the headers and query of its WSGI environment.
 
         Raises:
@@ -56,7 +56,7 @@ class PredictDoor:
 
         return table_answer(predicted, answer_in)
 
-    def _of_json(self, body: bytes, query: Mapping[str, Any]) -> Prediction:
+    def _of_json(self, body: Body, query: Mapping[str, Any]) -> Prediction:
         if query:
             raise Invalid({name: ["belongs in the JSON body, not in the query"] for name in query})
         document = Document(body)
@@ -67,7 +67,7 @@ class PredictDoor:
         loaded = self._registry.get(which.model, version=which.version, alias=which.alias)
         return self._predictor.predict(loaded, rows_of(document, loaded.schema.feature_names), which.asked)
 
-    def _of_table(self, body: bytes, media_type: str, query: Mapping[str, Any]) -> Prediction:
+    def _of_table(self, body: Body, media_type: str, query: Mapping[str, Any]) -> Prediction:
         from service.api.predict_tables import batches_of, form_of  # noqa: PLC0415 - most workers never need polars
 
         form = form_of(media_type)

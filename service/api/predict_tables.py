@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from service.api.answers import ARROW, CSV, Answer
+from service.documents import Body
 from service.errors import Invalid, NotAcceptable, UnsupportedMedia
 from service.regression.columns import Array
 from service.regression.schema import Schema
@@ -29,7 +30,7 @@ def form_of(media_type: str) -> str:
 
 
 @contextmanager
-def batches_of(body: bytes, form: str, schema: Schema, check: Callable[[int, int], None]) -> Iterator[Iterator[Rows]]:
+def batches_of(body: Body, form: str, schema: Schema, check: Callable[[int, int], None]) -> Iterator[Iterator[Rows]]:
     """The rows of a body of this form, of the schema's features, in batches; other columns are ignored.
 
     `check` is called with the numbers of rows and columns where they are known before any is read.
@@ -65,7 +66,7 @@ def _check_columns(given: list[str], schema: Schema) -> None:
 
 
 @contextmanager
-def _as_file(body: bytes) -> Iterator[Path]:
+def _as_file(body: Body) -> Iterator[Path]:
     """The body as a file in memory, which is gone when it is closed."""
     with os.fdopen(os.memfd_create("predict"), "wb") as file:
         file.write(body)

@@ -289,6 +289,12 @@ class ProblemSchema(ma.Schema):
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
 
+class ErrorSchema(ma.Schema):
+    """An error of a protocol whose errors are a single text."""
+
+    error = fields.String(required=True)
+
+
 class ReadySchema(ma.Schema):
     """What `/readyz` and `/livez` answer."""
 
