@@ -19,4 +19,6 @@ def ready(address: str, *, timeout: float = 4) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not ready(os.environ.get("PLUMBLINE_BIND", "127.0.0.1:8080")))
+    bound = os.environ.get("PLUMBLINE_BIND", "127.0.0.1:8080")
+    port = os.environ.get("AIP_HTTP_PORT") or bound.rpartition(":")[2]  # Vertex AI's own comes first, as in the service
+    sys.exit(not ready(f"{bound.rpartition(':')[0]}:{port}"))

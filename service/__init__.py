@@ -1,0 +1,3 @@
+"""Plumbline."""
+
+__version__ = "0.1.0"

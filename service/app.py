@@ -19,6 +19,8 @@ from service.api.flask_answers import install, to_response
 from service.api.gate import Gate, Hot
 from service.api.guard import Guard
 from service.api.importing import import_doors
+from service.api.instances import InstancesDoor, Target, instances_doors
+from service.api.invocations import InvocationsDoor, invocations_doors
 from service.api.jobs import job_doors
 from service.api.living import living_doors
 from service.api.models import model_doors
@@ -26,6 +28,7 @@ from service.api.open_inference import OpenInferenceDoor
 from service.api.open_inference_models import open_inference_doors
 from service.api.operations import operations_doors, readiness
 from service.api.predict import PredictDoor
+from service.api.served_models import served_model_doors
 from service.api.submitting import Submitter
 from service.api.train import train_doors
 from service.api.versions import version_doors
@@ -57,8 +60,14 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     predictor = Predictor(max_rows=config.max_rows, max_columns=config.max_columns)
     predict = PredictDoor(registry, predictor)
     infer = OpenInferenceDoor(registry, predictor, max_columns=config.max_columns)
+    instances = InstancesDoor(registry, predictor)
+    invocations = InvocationsDoor(registry, predictor, config.default_model)
     flask = Flask("service", static_folder=None)
     install(flask)
+    health = tuple(dict.fromkeys(path for path in ("/ping", "/health", config.vertex_health) if path))
+    flask.register_blueprint(  # the first, because a platform may have chosen one of the paths that follow
+        invocations_doors(invocations, registry, config.default_model, ready=ready, max_body_bytes=config.max_body_bytes, health=health)
+    )
     submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
     flask.register_blueprint(train_doors(submitter))
     flask.register_blueprint(living_doors(submitter))
@@ -70,14 +79,24 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(operations_doors(opened.watching, registry, openapi.description(), ready))
     flask.register_blueprint(open_inference_doors(store, registry, infer, ready, max_body_bytes=config.max_body_bytes))
 
+    flask.register_blueprint(instances_doors(instances, max_body_bytes=config.max_body_bytes))
+    flask.register_blueprint(served_model_doors(opened.watching, registry))
+
     @flask.post("/predict")
     def predict_view() -> Response:
         return to_response(predict(whole_body(request.environ, config.max_body_bytes), request.environ))
 
     registry.warm()
-    guard = Guard(write_tokens=config.write_token, read_tokens=config.read_token)
-    hot = {"/predict": Hot("/predict", predict)}
-    gate = Gate(guard, lambda path: hot.get(path) or infer.find(path), flask, max_body_bytes=config.max_body_bytes)
+    guard = Guard(
+        write_tokens=config.write_token,
+        read_tokens=config.read_token,
+        reading_posts=filter(None, [config.vertex_predict]),
+        open_paths=filter(None, [config.vertex_health]),
+    )
+    hot = {"/predict": Hot("/predict", predict), "/invocations": Hot("/invocations", invocations)}
+    if config.vertex_predict:
+        hot[config.vertex_predict] = Hot(config.vertex_predict, lambda body, _: instances.predict(body, Target(config.default_model)))
+    gate = Gate(guard, lambda path: hot.get(path) or infer.find(path) or instances.find(path), flask, max_body_bytes=config.max_body_bytes)
     return gate
 
 

@@ -1,6 +1,7 @@
 """Every setting of the service in one frozen object, read once from the environment.
 
-A setting is a field of `Config`; its variable is `PLUMBLINE_` and the field's name. Nothing else reads the environment.
+A setting is a field of `Config`; its variable is `PLUMBLINE_` and the field's name, or one that a platform sets. Nothing else reads
+the environment.
 """
 
 import ipaddress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import BadSetting
+from service.validation import NAME
 
 RELEASE = "0.1.0"
 PREFIX = "PLUMBLINE_"
@@ -78,8 +80,26 @@ def _seconds(value: str) -> float:
     return float(value)
 
 
-def _setting(parse: Callable[[str], Any], default: str, meaning: str, *, secret: bool = False) -> Any:
-    return field(metadata={"parse": parse, "default": default, "meaning": meaning, "secret": secret})
+def _route(value: str) -> str:
+    if value and not re.fullmatch(r"(/[A-Za-z0-9._~:@-]+)+/?", value):
+        raise ValueError("must be the path of an address, such as /predict")
+    return value
+
+
+def _port(value: str) -> int | None:
+    if value and not (value.isdecimal() and 0 < int(value) < 65536):
+        raise ValueError("must be the number of a port")
+    return int(value) if value else None
+
+
+def _model(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("must be the name of a model")
+    return value
+
+
+def _setting(parse: Callable[[str], Any], default: str, meaning: str, *, secret: bool = False, called: str = "") -> Any:
+    return field(metadata={"parse": parse, "default": default, "meaning": meaning, "secret": secret, "called": called})
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,13 @@ class Config:
     keep_jobs_hours: int = _setting(_whole(1), "24", "hours that the record of a finished job is kept, and with it its idempotency key")
     data_roots: tuple[Path, ...] = _setting(_roots, "", "directories, separated by commas, whose files a training may name as its source")
     loaded_versions: int = _setting(_whole(1), "128", "versions each worker keeps in memory; the least recently used leaves first")
+    default_model: str = _setting(_model, "default", "model that is asked at /invocations and at Vertex AI's route, which name none")
+    sagemaker_root: Path = _setting(_directory, "/opt/ml", "directory that SageMaker mounts: its inputs, the model it keeps, its outputs")
+    vertex_port: int | None = _setting(
+        _port, "", "set by Vertex AI: port to listen on, in place of PLUMBLINE_BIND's", called="AIP_HTTP_PORT"
+    )
+    vertex_health: str = _setting(_route, "", "set by Vertex AI: where it asks for health", called="AIP_HEALTH_ROUTE")
+    vertex_predict: str = _setting(_route, "", "set by Vertex AI: where it asks for predictions", called="AIP_PREDICT_ROUTE")
     graceful_seconds: int = _setting(_whole(1), "30", "time given to requests in flight when the service stops")
     log_level: str = _setting(_level, "info", "debug, info, warning or error")
 
@@ -130,8 +157,13 @@ class Config:
 
     @property
     def port(self) -> int:
-        """The port part of `bind`."""
-        return int(self.bind.rpartition(":")[2])
+        """The port to listen on."""
+        return self.vertex_port or int(self.bind.rpartition(":")[2])
+
+    @property
+    def address(self) -> str:
+        """Where to listen, as HOST:PORT."""
+        return f"{self.host}:{self.port}"
 
     @property
     def directory(self) -> Path:
@@ -158,8 +190,9 @@ def is_loopback(host: str) -> bool:
 
 
 def variable(setting: Field[Any]) -> str:
-    """The environment variable of a field of `Config`."""
-    return PREFIX + setting.name.upper()
+    """The environment variable of a field of `Config`: `PLUMBLINE_` and its name, or what a platform calls it."""
+    called: str = setting.metadata["called"]
+    return called or PREFIX + setting.name.upper()
 
 
 def _read(setting: Field[Any], environ: Mapping[str, str]) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ through Python lists, whose shape is checked here and whose types the schema che
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, cast
 
 import numpy as np
@@ -37,11 +38,30 @@ class Document:
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
         # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
         # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
-        self._shallow = body.count(b"[") == sum(map(brackets, self.members.values()))
+        self._arrays = body.count(b"[")
+        self._shallow = self._arrays == sum(map(brackets, self.members.values()))
 
     def options(self, *data: str) -> dict[str, Any]:
         """All members but `data`, as ordinary Python values."""
         return {name: plain(value) for name, value in self.members.items() if name not in data}
+
+    def inside(self, member: str) -> "Document":
+        """`member`, an object, as a document of its own.
+
+        Raises:
+            Invalid: it is no object.
+        """
+        value = self.members[member]
+        if not isinstance(value, simdjson.Object):
+            raise Invalid({member: ["must be an object"]})
+        inner = copy(self)
+        inner.members = {name: value[name] for name in value}
+        for part in inner.members.values():
+            if isinstance(part, simdjson.Object):
+                check_names(part)
+        around = sum(brackets(other) for name, other in self.members.items() if name != member)
+        inner._shallow = self._arrays == around + sum(map(brackets, inner.members.values()))  # noqa: SLF001 - a copy of itself
+        return inner
 
     def first_is(self, member: str, kind: type) -> bool:
         """Whether `member` is a list whose first element is an object (dict) or a list."""

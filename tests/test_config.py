@@ -38,6 +38,11 @@ def test_the_defaults_are_those_documented() -> None:
         "keep_jobs_hours": 24,
         "data_roots": (),
         "loaded_versions": 128,
+        "default_model": "default",
+        "sagemaker_root": Path("/opt/ml"),
+        "vertex_port": None,
+        "vertex_health": "",
+        "vertex_predict": "",
         "graceful_seconds": 30,
         "log_level": "INFO",
     }
@@ -245,3 +250,29 @@ def test_no_token_is_made_where_none_is_needed(tmp_path: Path) -> None:
     assert ensure_write_token(reachable(tmp_path, PLUMBLINE_BIND="127.0.0.1:1")) is None
     assert ensure_write_token(reachable(tmp_path, PLUMBLINE_WRITE_TOKEN=TOKEN)) is None
     assert not (tmp_path / "store").exists()
+
+
+def test_vertex_ai_sets_variables_of_its_own() -> None:
+    """Its port takes the place of that of PLUMBLINE_BIND, its routes are paths, and its other variables are none of ours."""
+    base = "/v1/endpoints/17/deployedModels/4"
+    environ = {"AIP_HTTP_PORT": "8099", "AIP_HEALTH_ROUTE": base, "AIP_PREDICT_ROUTE": f"{base}:predict", "AIP_MODE": "PREDICTION"}
+    config = Config.from_environ(environ | {"PLUMBLINE_BIND": "0.0.0.0:8080"})
+
+    assert (config.address, config.port, config.loopback) == ("0.0.0.0:8099", 8099, False)
+    assert (config.vertex_health, config.vertex_predict) == (base, f"{base}:predict")
+    assert Config.from_environ({"AIP_HTTP_PORT": ""}).address == "127.0.0.1:8080"
+    assert ("AIP_HTTP_PORT", "8099", "AIP_HTTP_PORT") in [row[:3] for row in explain(environ)]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"AIP_HTTP_PORT": "0"}, {"AIP_HTTP_PORT": "http"}, {"AIP_HEALTH_ROUTE": "health"}, {"AIP_PREDICT_ROUTE": "/a b"},
+        {"AIP_PREDICT_ROUTE": "/<path:x>"}, {"PLUMBLINE_DEFAULT_MODEL": "../x"},
+    ],
+)  # fmt: skip
+def test_a_platforms_variable_that_cannot_be_used_is_named(environ: dict[str, str]) -> None:
+    """As with every setting, the error names the variable."""
+    (name,) = environ
+    with pytest.raises(BadSetting, match=name):
+        Config.from_environ(environ)

@@ -103,12 +103,12 @@ def unavailable(
     return ask
 
 
-def damaged(method: str, path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
+def damaged(method: str, path: str, request: dict[str, Any] | None = None, **given: str) -> Callable[[House], TestResponse]:
     """One request when the only version cannot be loaded."""
 
     def ask(house: House) -> TestResponse:
         house.break_weights()
-        return house.client().open(path, method=method, **(request or {}))
+        return house.client(**given).open(path, method=method, **(request or {}))
 
     return ask
 
@@ -485,6 +485,52 @@ TABLE |= {
     **tensors("/v2/models/{model}", "/v2/models/line"),
     **tensors("/v2/models/{model}/versions/{version}", "/v2/models/line/versions/1"),
 }
+
+
+def rows_of(base: str, place: str) -> dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]]:
+    """Every status of TensorFlow Serving's and KServe's addresses of a model; `base` is documented, `place` is there."""
+    wrong, none = place.replace("line", "no%20name"), place.replace("line", "none")
+    table: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {}
+    for below in ("", "/metadata"):
+        table["get", base + below] = {
+            200: asks("GET", place + below),
+            400: asks("GET", wrong + below),
+            **guarded("GET", place + below),
+            404: asks("GET", none + below),
+            503: damaged("GET", place + below),
+        }
+    for verb, request in VERBS.items():
+        path = f"{place}:{verb}"
+        table["post", f"{base}:{verb}"] = {
+            200: asks("POST", path, {"json": request}),
+            **guarded("POST", path, {"json": request}),
+            404: asks("POST", f"{none}:{verb}", {"json": request}),
+            **without_422(bodies(path)),
+            415: asks("POST", path, {"json": request, "headers": {"Content-Encoding": "br"}}),
+            503: damaged("POST", path, {"json": request}),
+        }
+    return table
+
+
+VERBS: dict[str, dict[str, Any]] = {"predict": {"instances": [[10]]}, "explain": {"instances": [10]}, "regress": {"examples": [{"x1": 1}]}}
+DEFAULT = {"DEFAULT_MODEL": "line"}
+INVOKED: dict[str, Any] = {"json": [[10]]}
+TABLE |= {
+    ("get", "/v1/models"): {200: asks("GET", "/v1/models"), **guarded("GET", "/v1/models"), 503: unavailable("GET", "/v1/models")},
+    **rows_of("/v1/models/{model}", "/v1/models/line"),
+    **rows_of("/v1/models/{model}/versions/{version}", "/v1/models/line/versions/1"),
+    **rows_of("/v1/models/{model}/labels/{label}", "/v1/models/line/labels/live"),
+    ("post", "/invocations"): {
+        200: asks("POST", "/invocations", INVOKED, **DEFAULT),
+        **guarded("POST", "/invocations", INVOKED),
+        404: asks("POST", "/invocations", INVOKED),
+        406: asks("POST", "/invocations", INVOKED | {"headers": {"Accept": "image/png"}}, **DEFAULT),
+        **without_422(bodies("/invocations")),
+        503: damaged("POST", "/invocations", INVOKED, **DEFAULT),
+    },
+    **{("get", path): {200: asks("GET", path, **DEFAULT), 503: asks("GET", path)} for path in ("/ping", "/health")},
+    ("get", "/version"): {200: asks("GET", "/version")},
+}
 ROWS = [(method, path, status) for (method, path), statuses in TABLE.items() for status in statuses]
 
 
@@ -529,7 +575,7 @@ def test_each_documented_status_is_produced(house: House, method: str, path: str
         assert answer.json is not None
         assert {"title", "status", "detail"} <= set(answer.json) <= {"title", "status", "detail", "errors"}
         assert answer.json["status"] == status
-    if path.startswith("/v2") and status >= 400:
+    if path.startswith(("/v1", "/v2")) and status >= 400:
         assert answer.content_type == "application/json"
         assert answer.json is not None
         assert type(answer.json["error"]) is str

@@ -5,6 +5,7 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
 
 from service.api.answers import JSON, Answer
 from service.api.bodies import body_parts
@@ -13,6 +14,14 @@ from service.api.gate import ROUTE, WRITTEN
 from service.documents import Document
 from service.errors import UnsupportedMedia
 from service.validation import NAME, validated
+
+BARE = "bare"  # in rules, a part without a colon, which a verb may follow
+
+
+class BareConverter(BaseConverter):
+    """What `BARE` means."""
+
+    regex = "[^/:]+"
 
 
 def to_response(answer: Answer) -> Response:
@@ -30,6 +39,7 @@ def conditional(answer: Answer) -> Response:
 
 def install(app: Flask) -> None:
     """Make every error an answer in the form of its protocol, and tell the gate which route answers."""
+    app.url_map.converters[BARE] = BareConverter
 
     @app.before_request
     def _name_route() -> None:

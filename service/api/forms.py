@@ -20,7 +20,20 @@ def plain_error(fault: Fault) -> Answer:
     return Answer(status, dump({"error": one_line(fault)}), JSON, fault.headers)
 
 
-FORMS: dict[str, Form] = {"/v2": plain_error}  # by the first segment of the path
+MLFLOW_CODES = {
+    401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "RESOURCE_DOES_NOT_EXIST", 429: "REQUEST_LIMIT_EXCEEDED",
+    503: "TEMPORARILY_UNAVAILABLE",
+}  # fmt: skip
+
+
+def mlflow_error(fault: Fault) -> Answer:
+    """MLflow's `{"error_code", "message"}`; what is readable but wrong is 400 there."""
+    status = 400 if fault.status == 422 else fault.status
+    code = MLFLOW_CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
+    return Answer(status, dump({"error_code": code, "message": one_line(fault)}), JSON, fault.headers)
+
+
+FORMS: dict[str, Form] = {"/v1": plain_error, "/v2": plain_error, "/invocations": mlflow_error}  # by the first segment of the path
 
 
 def refusal(path: str, error: Exception) -> Answer:

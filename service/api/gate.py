@@ -16,7 +16,7 @@ from service import metrics
 from service.api.answers import Answer
 from service.api.bodies import check_body, whole_body
 from service.api.forms import refusal
-from service.api.guard import Guard, is_read
+from service.api.guard import Guard
 from service.logs import AUDIT, request_line
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             body = respond(refusal(path, error), method, begin)
         self._count(method, environ.get(ROUTE, UNKNOWN), status, started, request_id)
-        if WHO in environ and not is_read(method, path):
+        if WHO in environ and not self._guard.is_read(method, path):
             _leave_audit_line(environ, status)
         return body
 

@@ -14,18 +14,23 @@ from service import metrics
 from service.config import is_loopback
 from service.errors import Forbidden, Unauthorized
 
-OPEN = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/v2/health/live", "/v2/health/ready"})
-READING_POSTS = frozenset({"/predict", "/v2/repository/index"})
-READING_POST = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+OPEN = frozenset({
+    "/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/v2/health/live", "/v2/health/ready", "/ping", "/health", "/version",
+})  # fmt: skip
+READING_POSTS = frozenset({"/predict", "/v2/repository/index", "/invocations"})
+READING_POST = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer|/v1/models/.+")  # TensorFlow's and KServe's addresses change nothing
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """Checks one request's right to happen."""
+    """Checks one request's right to happen; `reading_posts` and `open_paths` are addresses that a platform chose, beside our own."""
 
-    def __init__(self, *, write_tokens: Iterable[str], read_tokens: Iterable[str]) -> None:
+    def __init__(
+        self, *, write_tokens: Iterable[str], read_tokens: Iterable[str], reading_posts: Iterable[str] = (), open_paths: Iterable[str] = ()
+    ) -> None:
         self._write = [token.encode() for token in write_tokens]
         self._read = [token.encode() for token in read_tokens]
+        self._reading_posts, self._open = READING_POSTS.union(reading_posts), OPEN.union(open_paths)
 
     def check(self, method: str, path: str, *, authorization: str | None, host: str, origin: str | None) -> str:
         """Let a request pass and say who sent it.
@@ -34,11 +39,11 @@ class Guard:
             Unauthorized: a token is needed and none was sent.
             Forbidden: the token, Host or Origin is not one that may do this.
         """
-        reading = is_read(method, path)
+        reading = self.is_read(method, path)
         if not self._write:
             _check_local(host, origin)
         accepted = self._read + self._write if reading and self._read else [] if reading else self._write
-        if not accepted or path in OPEN or path.startswith("/docs/"):
+        if not accepted or path in self._open or path.startswith("/docs/"):
             return "anonymous"
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -50,10 +55,9 @@ class Guard:
             raise Forbidden("this token may not do this")
         return "token " + hashlib.sha256(token.encode()).hexdigest()[:8]
 
-
-def is_read(method: str, path: str) -> bool:
-    """Whether a request changes nothing."""
-    return method in READING_METHODS or path in READING_POSTS or READING_POST.fullmatch(path) is not None
+    def is_read(self, method: str, path: str) -> bool:
+        """Whether a request changes nothing."""
+        return method in READING_METHODS or path in self._reading_posts or READING_POST.fullmatch(path) is not None
 
 
 def _check_local(host: str, origin: str | None) -> None:

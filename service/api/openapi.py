@@ -8,7 +8,7 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from service.api import open_inference_schemas, schemas, version_schemas
+from service.api import open_inference_schemas, row_schemas, schemas, version_schemas
 from service.api.answers import ARROW, CSV, JSON
 from service.api.importing import ARCHIVES
 from service.api.operation import BODY, MODEL, READ, VERSION, Operation, path_parameter
@@ -189,6 +189,7 @@ OPERATIONS = (
               failure={JSON: {"schema": schemas.ReadySchema}}),
     Operation("get", "/metrics", "Metrics for Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (200,), public=True),
     *open_inference_schemas.OPERATIONS,
+    *row_schemas.OPERATIONS,
 )  # fmt: skip
 
 

@@ -68,18 +68,18 @@ def readiness(opened: Opened, registry: Registry, *, draining: bool, writable: b
     store, reach = opened.watching, opened.reach
     unreachable = reach.reason() if reach else None
     if draining:
-        return _not_ready({"worker": "is stopping"})
+        return not_ready({"worker": "is stopping"})
     if not writable:
-        return _not_ready({"store": "cannot be written; check its directory's owner, mode and free space"})
+        return not_ready({"store": "cannot be written; check its directory's owner, mode and free space"})
     if reach and not reach.seen():
-        return _not_ready({"store": unreachable or "the first look at the bucket has not ended: ask again in a moment"})
+        return not_ready({"store": unreachable or "the first look at the bucket has not ended: ask again in a moment"})
     try:
         if not any(registry.live_versions()):
             registry.warm()
         if not any(registry.live_versions()) and any(_has_live(store, model) for model in store.models()):
-            return _not_ready(registry.failures() or {"models": "none has a live version that can be loaded"})
+            return not_ready(registry.failures() or {"models": "none has a live version that can be loaded"})
     except StoreError as error:
-        return _not_ready({"store": str(error)})
+        return not_ready({"store": str(error)})
     reasons = registry.failures() | ({"store": unreachable} if unreachable else {})
     return json_answer({"status": "ready"} | ({"reasons": reasons} if reasons else {}))
 
@@ -94,7 +94,8 @@ def _has_live(store: ModelStore, model: str) -> bool:
         return True
 
 
-def _not_ready(reasons: Mapping[str, str]) -> Answer:
+def not_ready(reasons: Mapping[str, str]) -> Answer:
+    """503 and why."""
     return json_answer({"status": "not ready", "reasons": reasons}, 503, HEADERS[503])
 
 

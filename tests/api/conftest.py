@@ -1,6 +1,6 @@
 """The application in this process with settings of the test's own, and a model to ask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,14 @@ def store(config: Config) -> ModelStore:
 
 @pytest.fixture
 def make_client(tmp_path: Path) -> MakeClient:
-    """Applications with these settings over the test's store; with `trainer=False` nobody runs the trainings."""
+    """Applications with these settings over the test's store; with `trainer=False` nobody runs the trainings.
 
-    def make(*, trainer: bool = True, **settings: str) -> Client:
-        config = Config.from_environ({"PLUMBLINE_STORE": str(tmp_path / "store")} | {f"PLUMBLINE_{k}": v for k, v in settings.items()})
+    `platform` are variables that a platform sets by names of its own.
+    """
+
+    def make(*, trainer: bool = True, platform: Mapping[str, str] | None = None, **settings: str) -> Client:
+        environ = {"PLUMBLINE_STORE": str(tmp_path / "store")} | {f"PLUMBLINE_{name}": text for name, text in settings.items()}
+        config = Config.from_environ(environ | dict(platform or {}))
         store = ModelStore.open(config.store)
         jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
         limits = Limits(config.max_rows, config.max_columns)
