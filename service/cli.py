@@ -13,6 +13,7 @@ import click
 from service.commands.archives import export_command, import_command
 from service.commands.living import forget, learn, merge, refit, select
 from service.commands.models import models
+from service.commands.sagemaker import is_training_job, run_training_job, take_in_model
 from service.commands.telling import one_blas_thread, tells_errors
 from service.config import Config, explain
 
@@ -28,7 +29,8 @@ def main() -> None:
 @tells_errors
 def serve() -> None:
     """Serve models over HTTP until stopped; settings come from the environment (see `config`)."""
-    Config.from_environ(os.environ)  # a wrong setting is told here, plainly, rather than from inside the server
+    config = Config.from_environ(os.environ)  # a wrong setting is told here, plainly, rather than from inside the server
+    take_in_model(config)
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")])  # noqa: S606 - to become Gunicorn is the point
 
@@ -43,8 +45,8 @@ def config_command() -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True)
-@click.option("--target", required=True, multiple=True, help="Target column; repeat for several targets.")
+@click.argument("files", nargs=-1)
+@click.option("--target", multiple=True, help="Target column; repeat for several targets.")
 @click.option("--features", multiple=True, help="Feature columns, separated by commas or repeated; all others by default.")
 @click.option("--terms", multiple=True, help="Design columns such as area, area^2, area*rooms; separated by commas or repeated.")
 @click.option("--categorical", multiple=True, help="Feature columns whose numbers are categories; text is by itself.")
@@ -69,7 +71,17 @@ def config_command() -> None:
 @click.option("--label", "labels", multiple=True, help="A label KEY=VALUE kept with the version; repeatable.")
 @tells_errors
 def train(files: tuple[str, ...], **options: Any) -> None:
-    """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store."""
+    """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store.
+
+    Without FILES, do the training job that SageMaker has mounted.
+    """
+    root = Config.from_environ(os.environ).sagemaker_root
+    if not files and is_training_job(root):
+        sys.exit(run_training_job(root))
+    if not files:
+        raise click.UsageError("name the FILES to train on")
+    if not options["target"]:
+        raise click.UsageError("name the target column with --target")
     one_blas_thread()
     from service.training.command import train_files  # noqa: PLC0415 - torch takes a second to import
 

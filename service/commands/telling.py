@@ -21,11 +21,8 @@ def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except Invalid as error:
-            lines = [f"  {path}: {', '.join(messages)}" for path, messages in error.errors.items()]
-            raise click.ClickException("\n".join([str(error), *lines])) from error
         except (PlumblineError, StoreError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(explained(error)) from error
         except KeyboardInterrupt:
             # Left to end by itself, Python dies of the signal instead of exiting with 1 when the interrupt fell into code made
             # from a string, as libraries do while they are imported.
@@ -33,6 +30,12 @@ def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
             os._exit(1)
 
     return run
+
+
+def explained(error: PlumblineError | StoreError) -> str:
+    """What an error says, and under it what is wrong with each part."""
+    parts = error.errors if isinstance(error, Invalid) else {}
+    return "\n".join([str(error), *(f"  {path}: {', '.join(messages)}" for path, messages in parts.items())])
 
 
 def print_json(document: object) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from model_store.manifest import Manifest
 from model_store.opening import Opened
+from model_store.store import ModelStore
 from service.config import Config
 from service.errors import Invalid
 from service.training.document import version_document
@@ -26,15 +28,20 @@ LISTS = ("target", "features", "terms", "categorical", "labels")
 
 
 def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
-    """Train on files, publish in the configured store, and print the version.
+    """Train on the files that names and globs mean, with the command line's options."""
+    train_paths(find_files(patterns), None, parse(given), who="command line")
 
+
+def train_paths(paths: Sequence[Path], form: str | None, given: Mapping[str, Any], *, who: str) -> tuple[ModelStore, Manifest]:
+    """Train on files, publish in the configured store, and print the version; returns the store and the manifest.
+
+    The form (csv, parquet, arrow, ndjson) is by default that of their suffixes; `given` are options as of a request.
     The progress bar goes to standard error and is quiet when that is not a terminal.
     """
     config = Config.from_environ(os.environ)
-    paths = find_files(patterns)
     store = Opened.at(config.store, cache=config.cache).acting
-    options = in_frame(store, load_options(parse(given)))
-    form = one_form(paths)
+    options = in_frame(store, load_options(given))
+    form = form or one_form(paths)
     source = open_table(paths, form, options, Limits(config.max_rows, config.max_columns))
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
@@ -49,9 +56,10 @@ def train_files(patterns: Sequence[str], given: Mapping[str, Any]) -> None:
         def on_epoch(epoch: int, asked: int, loss: float) -> None:
             bar.update(epochs, completed=epoch, total=asked, rate=f"loss {loss:.6g}", visible=True)
 
-        manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who="command line", threads=os.cpu_count() or 1)
+        manifest = train(store, source, options, progress=Told(on_rows, on_epoch), who=who, threads=os.cpu_count() or 1)
     retire(store, manifest.model, Keep.of(config))
     show(version_document(store, manifest))
+    return store, manifest
 
 
 def find_files(patterns: Sequence[str]) -> list[Path]:
