@@ -110,3 +110,14 @@ def test_with_tokens_the_host_is_free() -> None:
     guard = Guard(write_tokens=[WRITE], read_tokens=[])
 
     assert passes(guard, "GET", "/models", host="models.example.org", origin="http://evil.org") == "anonymous"
+
+
+def test_a_platforms_addresses_are_read_by_post_alone() -> None:
+    """Where a platform asks for predictions and for health is open, but no other method becomes a read by that."""
+    guard = Guard(write_tokens=[WRITE], read_tokens=[READ], reading_posts=["/models/line"], open_paths=["/well"])
+
+    assert (passes(guard, "POST", "/models/line", token=READ)).startswith("token ")
+    assert passes(guard, "GET", "/well") == "anonymous"
+    assert passes(guard, "DELETE", "/models/line", token=READ) == passes(guard, "PUT", "/predict", token=READ) == "Forbidden"
+    assert passes(guard, "POST", "/v1/models/line:predict", token=READ).startswith("token ")
+    assert passes(guard, "DELETE", "/v1/models/line", token=READ) == "Forbidden"

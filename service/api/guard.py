@@ -57,7 +57,9 @@ class Guard:
 
     def is_read(self, method: str, path: str) -> bool:
         """Whether a request changes nothing."""
-        return method in READING_METHODS or path in self._reading_posts or READING_POST.fullmatch(path) is not None
+        if method == "POST":
+            return path in self._reading_posts or READING_POST.fullmatch(path) is not None
+        return method in READING_METHODS
 
 
 def _check_local(host: str, origin: str | None) -> None:
