@@ -41,7 +41,7 @@ class House:
         self.root = root
         self.answer = self.client().post("/train", json=LINE)
         assert self.answer.status_code == 201
-        (self.job_id,) = ModelStore.open(root).jobs()
+        (self.job_id,) = ModelStore.open(root).job_records.ids()
 
     def client(self, *, trainer: bool = True, **given: str) -> Client:
         """The application with these settings."""
