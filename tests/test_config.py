@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from service.cli import main
-from service.config import Config, explain, is_loopback, variable
+from service.config import RELEASE, Config, explain, is_loopback, variable
 from service.errors import BadSetting
 from service.tokens import ensure_write_token
+from tests.support import ROOT
 
 TOKEN, OTHER = "correct-horse-battery", "staple-paper-scissors"
 
@@ -276,3 +278,8 @@ def test_a_platforms_variable_that_cannot_be_used_is_named(environ: dict[str, st
     (name,) = environ
     with pytest.raises(BadSetting, match=name):
         Config.from_environ(environ)
+
+
+def test_the_release_is_the_projects() -> None:
+    """What the service says it is, is what `pyproject.toml` says."""
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == RELEASE

@@ -1,0 +1,20 @@
+"""Clients whose own dependencies differ from ours: each in a virtual environment of its own, made once and kept under `var`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import ROOT
+
+CLIENTS = ROOT / "var" / "clients"
+
+
+def foreign_python(requirement: str) -> Path:
+    """The Python of an environment that has `requirement`, such as `kserve==0.21.0`."""
+    folder = CLIENTS / requirement.replace("==", "-")
+    python, whole = folder / "bin" / "python", folder / "whole"
+    if not whole.exists():  # what an interrupted installation left is made anew
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement], check=True)
+        whole.touch()
+    return python
