@@ -1,3 +1,0 @@
-"""Plumbline."""
-
-__version__ = "0.1.0"

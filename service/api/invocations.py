@@ -13,7 +13,6 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
 from model_store.errors import StoreError
-from service import __version__
 from service.api.answers import CSV, JSON, Answer, json_answer
 from service.api.bodies import whole_body
 from service.api.csv_header import with_header
@@ -21,6 +20,7 @@ from service.api.flask_answers import to_response
 from service.api.operations import not_ready
 from service.api.row_forms import by_row, row_form, tensor_form, values
 from service.api.schemas import AskedSchema
+from service.config import RELEASE
 from service.documents import Body, Document
 from service.errors import Invalid, NotAcceptable, NotReady, UnsupportedMedia
 from service.rows import Rows
@@ -114,7 +114,7 @@ def invocations_doors(
 
     @doors.get("/version")
     def version() -> Response:
-        return to_response(Answer(200, __version__.encode(), "text/plain; charset=utf-8"))
+        return to_response(Answer(200, RELEASE.encode(), "text/plain; charset=utf-8"))
 
     return doors
 

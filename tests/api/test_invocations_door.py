@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 from werkzeug.test import Client
 
+from service.config import RELEASE
 from tests.api.conftest import MakeClient
 
 RANDOM = np.random.default_rng(37)
@@ -205,4 +206,4 @@ def test_the_version_is_text(client: Client) -> None:
     """`/version` tells the version of this service."""
     answer = client.get("/version")
 
-    assert (answer.status_code, answer.mimetype, answer.text) == (200, "text/plain", "0.1.0")
+    assert (answer.status_code, answer.mimetype, answer.text) == (200, "text/plain", RELEASE)

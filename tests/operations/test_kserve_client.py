@@ -47,3 +47,41 @@ def test_kserve_client(rent: Service) -> None:
     assert said["state"] == [True, True, True]
     assert said["json"] == said["binary"] == [MODEL, predictions]
     assert "there is no model none" in said["error"]
+
+
+PROGRAM_V1 = """\
+import asyncio, json, sys
+from kserve import InferenceRESTClient, RESTConfig
+
+async def main(url):
+    client = InferenceRESTClient(RESTConfig(protocol="v1"))
+    print(json.dumps({
+        "state": [await client.is_server_live(url), await client.is_model_ready(url, "kserved")],
+        "infer": await client.infer(url, {"instances": [[10.0], [20.0]]}, model_name="kserved"),
+        "explain": await client.explain(url, "kserved", {"instances": [[10.0]]}),
+    }))
+    for wrong in (client.infer(url, {"instances": [["x"]]}, model_name="kserved"), client.is_model_ready(url, "none")):
+        try:
+            await wrong
+        except Exception as error:
+            print(json.dumps(str(error)))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_kserve_client_by_its_first_protocol(service: Service) -> None:
+    """With v1, its default, the client finds the model ready, predicts, explains, and shows the texts of our errors."""
+    trained = service.post("/train", {"model": "kserved", "instances": [[0], [1], [2], [4]], "targets": [1, 3, 5, 9]})
+    python = foreign_python("kserve==0.21.0")
+    done = subprocess.run([python, "-c", PROGRAM_V1, service.url], capture_output=True, text=True, timeout=100, check=False)
+
+    assert (trained.status, done.returncode) == (201, 0), done.stderr
+    found, invalid, absent = map(json.loads, done.stdout.splitlines())
+    assert found["state"] == [True, True]
+    assert found["infer"]["predictions"] == pytest.approx([21, 41])
+    (explanation,) = found["explain"]["explanations"]
+    assert explanation["baseline"] + explanation["contributions"]["x1"] == pytest.approx(found["explain"]["predictions"][0])
+    assert "instances[0].x1: must be a number" in invalid
+    assert "there is no model none" in absent
