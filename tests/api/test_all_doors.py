@@ -45,6 +45,14 @@ def csv_door(content_type: str, names: list[str] | None) -> Door:
     return ask
 
 
+def tensor_door(client: Client, x: Matrix) -> Any:
+    """The Open Inference Protocol with one tensor in JSON."""
+    tensor = {"name": "x", "shape": list(x.shape), "datatype": "FP64", "data": x.ravel().tolist()}
+    answer = client.post("/v2/models/default/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text)["outputs"][0]["data"]
+
+
 def named(x: Matrix) -> list[dict[str, float]]:
     return [dict(zip(NAMES, row, strict=True)) for row in x.tolist()]
 
@@ -80,6 +88,7 @@ DOORS: dict[str, Door] = {
     "MLflow CSV": csv_door("text/csv; charset=utf-8", ["c", "b", "a"]),
     "SageMaker list": json_door("/invocations", "predictions", lambda x: x.tolist()),
     "SageMaker CSV": csv_door("text/csv", None),
+    "Open Inference Protocol": tensor_door,
 }
 ONE_TARGET: dict[str, Door] = {
     "TensorFlow regress": json_door("/v1/models/default:regress", "results", lambda x: {"examples": named(x)}),
