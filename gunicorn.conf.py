@@ -76,12 +76,13 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 bind = [settings.address]
 proc_name = f"plumbline-{settings.port}-{os.getpid()}"
 wsgi_app = "service.app:wsgi()"
-worker_class = "service.worker.Worker"
+worker_class = "service.worker.worker.Worker"
 workers = settings.workers
 threads = settings.threads
 worker_tmp_dir = str(run_dir)
 preload_app = False  # a worker forked after torch was used hangs, and CUDA does not survive a fork
 keepalive = 75
+sendfile = False  # it would wait for the client; the worker sends everything as clients take it
 timeout = 120
 graceful_timeout = settings.graceful_seconds
 control_socket_disable = True
@@ -110,11 +111,6 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - the hook's signature
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "[::]") else settings.host  # noqa: S104 - compared, not bound
     token = "" if settings.loopback and not settings.write_token else ' -H "Authorization: Bearer $TOKEN"'
     print(WELCOME.format(address=f"{host}:{settings.port}", token=token), end="", flush=True)  # noqa: T201
-
-
-def post_worker_init(worker: Any) -> None:
-    """Let the application know when its worker is told to stop."""
-    worker.wsgi.stopping = lambda: not worker.alive
 
 
 def on_dirty_starting(pool: Any) -> None:  # noqa: ARG001 - the hook's signature

@@ -4,7 +4,9 @@ from flask import Flask, Response, request
 
 app = Flask(__name__)
 ANSWER = b'{"model":"default","version":"1","predictions":[152.133484162896]}'
-app.is_quick = lambda method, _path: method == b"POST"  # type: ignore[attr-defined]  # as the service's predictions are
+# What the worker asks of an application: as the service's predictions are.
+app.is_quick = app.is_prediction = lambda method, _path: method == "POST"  # type: ignore[attr-defined]
+app.awaits = lambda _environ: 1 << 28  # type: ignore[attr-defined]
 
 
 @app.post("/answer")

@@ -90,7 +90,7 @@ def bare_flask(directory: Path) -> Iterator[str]:
         "bind": address,
         "workers": "1",
         "threads": str(Config.from_environ({}).threads),
-        "worker-class": "service.worker.Worker",
+        "worker-class": "service.worker.worker.Worker",
         "keep-alive": "75",
         "worker-tmp-dir": "/dev/shm" if Path("/dev/shm").is_dir() else str(directory),
     }

@@ -55,7 +55,12 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     store = opened.acting
     jobs = Jobs(store, config.spool, limit=config.max_queued_trainings)
     registry = Registry(
-        opened.watching, choose_device(config.device), capacity=config.loaded_versions, retry_seconds=config.refresh_seconds
+        opened.watching,
+        choose_device(config.device),
+        capacity=config.loaded_versions,
+        retry_seconds=config.refresh_seconds,
+        most_wait_seconds=config.predict_seconds,
+        may_wait=lambda: not gate.hurried(),
     )
     predictor = Predictor(max_rows=config.max_rows, max_columns=config.max_columns)
     predict = PredictDoor(registry, predictor)
@@ -86,7 +91,6 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     def predict_view() -> Response:
         return to_response(predict(whole_body(request.environ, config.max_body_bytes), request.environ))
 
-    registry.warm()
     guard = Guard(
         write_tokens=config.write_token,
         read_tokens=config.read_token,
@@ -97,6 +101,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     if config.vertex_predict:
         hot[config.vertex_predict] = Hot(config.vertex_predict, lambda body, _: instances.predict(body, Target(config.default_model)))
     gate = Gate(guard, lambda path: hot.get(path) or infer.find(path) or instances.find(path), flask, max_body_bytes=config.max_body_bytes)
+    registry.warm()
     return gate
 
 

@@ -119,6 +119,12 @@ class Config:
     max_body_bytes: int = _setting(_whole(1), str(256 * MIB), "largest request body")
     max_rows: int = _setting(_whole(1), "10000000", "most rows in one request")
     max_columns: int = _setting(_whole(1), "4096", "most feature and target columns in one request")
+    max_concurrent_predictions: int = _setting(
+        _whole(1), "32", "large predictions that each worker computes or lets wait before new ones get 503"
+    )
+    predict_seconds: float = _setting(_seconds, "30", "longest time of a prediction, waiting included, before its answer is 504")
+    head_seconds: float = _setting(_seconds, "10", "longest time a client may take to send the head of a request")
+    body_seconds: float = _setting(_seconds, "300", "longest time a client may take to send a body, and to take an answer")
     max_queued_trainings: int = _setting(_whole(1), "16", "trainings that may wait or run before new ones get 429")
     keep_versions: int = _setting(_whole(1), "1000", "versions of a model that are kept; older ones are deleted unless an alias names them")
     keep_memories: int = _setting(_whole(1), "5", "latest versions that remember their rows' moments, beside those that an alias names")

@@ -15,7 +15,9 @@ PlumblineError
 ├── Cancelled             the job was cancelled before it was done
 ├── JobLost               the process that ran the job ended before the job did
 ├── QueueFull             too many trainings wait
-└── NotReady              the service cannot serve this now
+├── NotReady              the service cannot serve this now
+│   └── Overloaded        more at the same time than it takes
+└── TimeLimit             it took longer than a request may
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,9 +60,15 @@ class NotAcceptable(PlumblineError):
 class Unauthorized(PlumblineError):
     """A bearer token is needed and none was sent."""
 
+    reason = "missing token"
+
 
 class Forbidden(PlumblineError):
-    """The token sent is not one of those configured, or the request comes from a foreign page."""
+    """The token sent is not one of those configured, or the request comes from a foreign page: `reason` says which, for counting."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class UnknownJob(PlumblineError):
@@ -89,3 +97,15 @@ class QueueFull(PlumblineError):
 
 class NotReady(PlumblineError):
     """The service cannot serve this at the moment."""
+
+
+class Overloaded(NotReady):
+    """The service has as much to do at the same time as it may; what it says names the setting, where there is one."""
+
+
+class TimeLimit(PlumblineError):
+    """The request took longer than allowed; the text names the setting."""
+
+
+class MustWait(BaseException):
+    """No error: the request would have to wait for storage, and whoever answers it has no time to; a thread has to."""

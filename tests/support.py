@@ -100,6 +100,10 @@ class Service:
         headers = {"Content-Type": "application/json"} | options.pop("headers", {})
         return ask(self.url + path, method="POST", body=json.dumps(document).encode(), headers=headers, **options)
 
+    def post_body(self, path: str, body: bytes, **options: Any) -> Reply:
+        """POST `body`, which is JSON, to `path`."""
+        return ask(self.url + path, method="POST", body=body, headers={"Content-Type": "application/json"}, **options)
+
     def worker_pids(self) -> list[int]:
         """The process ids of the web workers now alive, from the log."""
         lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))

@@ -1,8 +1,10 @@
 """`/openapi.json` is the truth: every status it documents is produced, no other appears, and answers keep to their schemas."""
 
+import os
 import re
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,23 @@ def damaged(method: str, path: str, request: dict[str, Any] | None = None, **giv
         return house.client(**given).open(path, method=method, **(request or {}))
 
     return ask
+
+
+def stuck(house: House) -> TestResponse:
+    """A prediction while the storage does not answer another one that needs the same model."""
+    client, cold = house.client(PREDICT_SECONDS="0.2"), LINE | {"model": "cold", "targets": [1, 2, 4]}
+    digest = client.post("/train", json=cold).json["state_dict"].removeprefix("sha256:")  # type: ignore[index]
+    (blob,) = house.root.glob(f"blobs/sha256/**/{digest}")
+    whole = blob.read_bytes()
+    blob.unlink()
+    os.mkfifo(blob)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(Client(client.application).post, "/predict", json=ONE | {"model": "cold"})
+        with blob.open("wb") as pipe:  # waits for the reader
+            answer = client.post("/predict", json=ONE | {"model": "cold"})
+            pipe.write(whole)
+        assert first.result().status_code == 200
+    return answer
 
 
 def queue_full(path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
@@ -297,6 +316,7 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         406: asks("POST", "/predict", {"json": ONE, "headers": {"Accept": "image/png"}}),
         **bodies("/predict"),
         503: damaged("POST", "/predict", {"json": ONE}),
+        504: stuck,
     },
     ("get", "/jobs"): {
         200: asks("GET", "/jobs"),

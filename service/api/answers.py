@@ -45,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
     errors.NotReady: 503,
     errors.JobLost: 503,
     store_errors.StoreUnavailable: 503,
+    errors.TimeLimit: 504,
     store_errors.StoreFull: 507,
 }
 RETRY = (("Retry-After", "1"),)

@@ -17,6 +17,7 @@ from service.api.answers import Answer
 from service.api.bodies import check_body, whole_body
 from service.api.forms import refusal
 from service.api.guard import Guard
+from service.errors import Forbidden, PlumblineError, Unauthorized
 from service.logs import AUDIT, request_line
 
 if TYPE_CHECKING:
@@ -45,21 +46,38 @@ class Hot(NamedTuple):
 class Gate:
     """A WSGI application: the hot doors that `find` tells by a path, for POST, and `rest` for everything else.
 
-    `stopping` tells whether this worker is about to end; the server that runs it sets it.
+    The server that runs it sets `stopping`, which tells whether this worker is about to end, and `hurried`, which tells
+    whether the request that is being answered must not wait for anything.
     """
 
     stopping: Callable[[], bool] = staticmethod(lambda: False)
+    hurried: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, guard: Guard, find: Callable[[str], Hot | None], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
         self._guard, self._find, self._rest, self._max_body_bytes = guard, find, rest, max_body_bytes
         self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
 
-    def is_quick(self, method: bytes, path: bytes) -> bool:
-        """Whether a request with a short body is answered within milliseconds, so that it need not go to a thread."""
-        address = path.decode("latin-1")
-        return self._find(address) is not None if method == b"POST" else address in QUICK
+    def is_prediction(self, method: str, path: str) -> bool:
+        """Whether a request is for a hot door."""
+        return method == "POST" and self._find(path) is not None
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def is_quick(self, method: str, path: str) -> bool:
+        """Whether a request with a short body is answered within milliseconds, so that it need not go to a thread."""
+        return self.is_prediction(method, path) or (method != "POST" and path in QUICK)
+
+    def awaits(self, environ: "WSGIEnvironment") -> int:
+        """The most bytes of a body that are worth waiting for; 0 when the head alone has the request refused."""
+        try:
+            self._check(environ)
+        except PlumblineError:
+            return 0
+        return self._max_body_bytes
+
+    def refuse(self, environ: "WSGIEnvironment", start_response: "StartResponse", refusal: Exception) -> Iterable[bytes]:
+        """Answer one request with an error of the server that received it."""
+        return self(environ, start_response, refusal)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse", refused: Exception | None = None) -> Iterable[bytes]:
         """Answer one request."""
         started = time.perf_counter()
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -71,32 +89,48 @@ class Gate:
             nonlocal status
             status = int(line[:3])
             if status in MADE:
-                environ[WRITTEN].update((name.lower(), value) for name, value in headers if name == "Location")
+                environ[WRITTEN] |= next((_made(value) for name, value in headers if name == "Location"), {})
             return start_response(line, [*headers, ("X-Request-Id", request_id)], exc_info)
 
         try:
-            body = self._pass(method, path, environ, begin)
+            body = self._pass(method, path, environ, begin, refused)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
+            if isinstance(error, Unauthorized | Forbidden):
+                metrics.REJECTED.labels(error.reason).inc()
             body = respond(refusal(path, error), method, begin)
         self._count(method, environ.get(ROUTE, UNKNOWN), status, started, request_id)
         if WHO in environ and not self._guard.is_read(method, path):
             _leave_audit_line(environ, status)
         return body
 
-    def _pass(self, method: str, path: str, environ: "WSGIEnvironment", begin: "StartResponse") -> Iterable[bytes]:
-        environ[WHO] = self._guard.check(
-            method,
-            path,
+    def _pass(
+        self, method: str, path: str, environ: "WSGIEnvironment", begin: "StartResponse", refused: Exception | None
+    ) -> Iterable[bytes]:
+        environ[WHO] = self._check(environ)
+        hot = self._find(path) if method == "POST" else None
+        if hot is not None:
+            environ[ROUTE] = hot.route
+        if refused is not None:
+            raise refused
+        if hot is None:
+            return self._rest(environ, begin)
+        return respond(hot.door(whole_body(environ, self._max_body_bytes), environ), method, begin)
+
+    def _check(self, environ: "WSGIEnvironment") -> str:
+        """Refuse by its head alone what is to be refused; who sent it.
+
+        Raises:
+            PlumblineError: the request must not be answered.
+        """
+        who = self._guard.check(
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"],
             authorization=environ.get("HTTP_AUTHORIZATION"),
             host=environ.get("HTTP_HOST", ""),
             origin=environ.get("HTTP_ORIGIN"),
         )
         check_body(environ, self._max_body_bytes)
-        hot = self._find(path) if method == "POST" else None
-        if hot is None:
-            return self._rest(environ, begin)
-        environ[ROUTE] = hot.route
-        return respond(hot.door(whole_body(environ, self._max_body_bytes), environ), method, begin)
+        return who
 
     def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started
@@ -108,6 +142,12 @@ class Gate:
         counted[1].observe(seconds)
         if log.isEnabledFor(logging.INFO):
             request_line(request_id=request_id, method=key[0], route=route, status=status, ms=round(seconds * 1e3, 3))
+
+
+def _made(location: str) -> dict[str, str]:
+    """The version, or the job, that an answer leads to."""
+    parts = location.split("/")
+    return {"job": parts[2]} if parts[1] == "jobs" else {"model": parts[2], "version": parts[4]}
 
 
 def _leave_audit_line(environ: "WSGIEnvironment", status: int) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
-from service import metrics
 from service.config import is_loopback
 from service.errors import Forbidden, Unauthorized
 
@@ -47,12 +46,10 @@ class Guard:
             return "anonymous"
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            metrics.REJECTED.labels("missing token").inc()
             raise Unauthorized("this needs a token: send it as `Authorization: Bearer TOKEN`")
         # Every token is compared, so that the time taken does not tell which one was nearly right.
         if not sum(hmac.compare_digest(token.encode(), known) for known in accepted):
-            metrics.REJECTED.labels("wrong token").inc()
-            raise Forbidden("this token may not do this")
+            raise Forbidden("this token may not do this", "wrong token")
         return "token " + hashlib.sha256(token.encode()).hexdigest()[:8]
 
     def is_read(self, method: str, path: str) -> bool:
@@ -65,11 +62,10 @@ class Guard:
 def _check_local(host: str, origin: str | None) -> None:
     """Without tokens only this machine may ask, and no web page of another origin through a browser on it."""
     if not _is_local(host):
-        metrics.REJECTED.labels("host").inc()
-        raise Forbidden("without a write token only requests to localhost are answered: set PLUMBLINE_WRITE_TOKEN to open the service")
+        text = "without a write token only requests to localhost are answered: set PLUMBLINE_WRITE_TOKEN to open the service"
+        raise Forbidden(text, "host")
     if origin is not None and _split(origin).netloc != host:
-        metrics.REJECTED.labels("origin").inc()
-        raise Forbidden("a page of another origin may not use this service without a token")
+        raise Forbidden("a page of another origin may not use this service without a token", "origin")
 
 
 @lru_cache(maxsize=256)

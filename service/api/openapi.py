@@ -40,7 +40,8 @@ TEXTS = {
     412: "The alias names another version than `If-Match` or `expect`.",
     422: "Readable but not valid; `errors` names each field.",
     429: "Too many trainings wait.",
-    503: "Not ready.",
+    503: "Not ready, or too much at the same time; `Retry-After` says when to try again.",
+    504: "It took longer than it may.",
     507: "The store is full.",
 }
 
@@ -153,7 +154,7 @@ OPERATIONS = (
               LIVING, body=REFIT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/select", "Choose terms or a ridge penalty without rows; with `publish`, a new version.",
               schemas.SelectAnswerSchema, (200, *LIVING), body=SELECT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
-    Operation("post", "/predict", "Predict rows.", PREDICTED, (200, *READ, 404, 406, *BODY, 503), body=PREDICT_BODY,
+    Operation("post", "/predict", "Predict rows.", PREDICTED, (200, *READ, 404, 406, *BODY, 503, 504), body=PREDICT_BODY,
               parameters=PREDICT_OPTIONS),
     Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
     Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),

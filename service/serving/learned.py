@@ -5,11 +5,13 @@ loaded then too: a worker that only predicts needs none of them.
 """
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from model_store.errors import CorruptObject
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
+from service.errors import MustWait
 
 if TYPE_CHECKING:
     from service.regression.least_squares import Fit
@@ -19,10 +21,10 @@ EXACT = "exact"
 
 
 class Learned:
-    """The memory of one version."""
+    """The memory of one version; `may_wait` tells whether whoever asks may wait until it is read."""
 
-    def __init__(self, store: ModelStore, manifest: Manifest, *, intercept: bool) -> None:
-        self._store, self._manifest, self._intercept = store, manifest, intercept
+    def __init__(self, store: ModelStore, manifest: Manifest, *, intercept: bool, may_wait: Callable[[], bool]) -> None:
+        self._store, self._manifest, self._intercept, self._may_wait = store, manifest, intercept, may_wait
         self._fit: Fit | None = None
         self._lock = threading.Lock()  # two requests at once read and solve once
 
@@ -43,7 +45,10 @@ class Learned:
         Raises:
             Forgotten: the version keeps its moments no more.
             CorruptObject, StoreUnavailable: they cannot be read.
+            MustWait: it has to be read, and whoever asks may not wait.
         """
+        if self._fit is None and not self._may_wait():
+            raise MustWait
         with self._lock:
             if self._fit is None:
                 self._fit = self._solved()

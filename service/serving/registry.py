@@ -17,7 +17,7 @@ import torch
 from model_store.errors import InvalidName, NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
-from service.errors import NotReady
+from service.errors import MustWait, NotReady, TimeLimit
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
 from service.serving.learned import Learned
@@ -48,12 +48,24 @@ class _Pointer:
 
 
 class Registry:
-    """Loaded versions by model and alias; the least recently used leaves when there are more than `capacity`."""
+    """Loaded versions by model and alias; the least recently used leaves when there are more than `capacity`.
+
+    `may_wait` tells whether whoever asks may wait for storage, and `most_wait_seconds` how long for what another loads.
+    """
 
     def __init__(
-        self, store: ModelStore, device: torch.device, *, capacity: int, retry_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        store: ModelStore,
+        device: torch.device,
+        *,
+        capacity: int,
+        retry_seconds: float,
+        most_wait_seconds: float = 30.0,
+        may_wait: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self.device = store, device
+        self._most_wait_seconds, self._may_wait = most_wait_seconds, may_wait
         self._capacity, self._retry_seconds, self._clock = capacity, retry_seconds, clock
         self._pointers: dict[tuple[str, str], _Pointer] = {}
         self._loaded: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
@@ -66,6 +78,8 @@ class Registry:
         Raises:
             NotFound: no such model, version or alias.
             NotReady: the version exists and cannot be loaded.
+            TimeLimit: another load takes longer than may be waited for it.
+            MustWait: it has to be loaded, and whoever asks may not wait.
         """
         if version is not None:
             return self._kept(model, self._store.resolve(model, version))
@@ -94,10 +108,16 @@ class Registry:
 
     def _follow(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
         """Move to the newest version of an alias that can be loaded."""
-        if pointer is None:
-            self._loading.acquire()
-        elif not self._loading.acquire(blocking=False):
+        if pointer is not None and self._loading.locked():
             return pointer  # another thread is at it; what is in memory serves meanwhile
+        if not self._may_wait():
+            raise MustWait
+        if not self._loading.acquire(blocking=pointer is None, timeout=self._most_wait_seconds if pointer is None else -1):
+            if pointer is not None:
+                return pointer
+            raise TimeLimit(
+                f"another model was still being loaded after {self._most_wait_seconds:g} seconds, see PLUMBLINE_PREDICT_SECONDS"
+            )
         try:
             moved = self._moved(model, alias, pointer)
         except NotFound:
@@ -151,6 +171,8 @@ class Registry:
             if loaded is not None:
                 self._loaded.move_to_end(key)
                 return loaded
+        if not self._may_wait():
+            raise MustWait
         loaded = self._load(model, version)
         with self._lock:
             self._loaded[key] = loaded
@@ -166,7 +188,8 @@ class Registry:
             module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
             schema = Schema.from_dict(manifest.document["schema"])
             _warm(module, schema)
-            loaded = Loaded(model, str(version), schema, module, Learned(self._store, manifest, intercept=schema.frame.intercept))
+            learned = Learned(self._store, manifest, intercept=schema.frame.intercept, may_wait=self._may_wait)
+            loaded = Loaded(model, str(version), schema, module, learned)
         except NotFound:
             raise
         except Exception as error:  # a version made elsewhere may fail in any way, and the one before must go on

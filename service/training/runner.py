@@ -11,6 +11,7 @@ from model_store.errors import StoreError, StoreFull, StoreUnavailable
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import Cancelled, PlumblineError
+from service.logs import AUDIT
 from service.training.document import version_document
 from service.training.framing import in_frame
 from service.training.importing import import_version
@@ -24,6 +25,7 @@ from service.training.work import Work
 
 AGAIN_SECONDS = 1.0
 log = logging.getLogger("plumbline.trainer")
+audit = logging.getLogger(AUDIT)
 
 
 def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots: Sequence[Path] = ()) -> str | None:
@@ -58,6 +60,9 @@ def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots
     elif error is not None:
         _record(partial(jobs.fail, job_id, error))
     else:
+        if "version" in result:  # whoever asked may have been answered before
+            told = {"who": submission.who, "operation": submission.operation, "model": result["model"], "version": result["version"]}
+            audit.info("published", extra={"job": job_id, "request_id": submission.request_id, **told})
         _record(partial(jobs.succeed, job_id, result))
         return result.get("model")
     return None
