@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -39,8 +40,12 @@ Condition = Callable[["House"], None]
 class House:
     """An application over a store with the model `line`, in whatever condition a row of the table needs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, like: "House | None" = None) -> None:
         self.root = root
+        if like is not None:
+            self.answer, self.job_id = like.answer, like.job_id
+            shutil.copytree(like.root, root, ignore=shutil.ignore_patterns("bell"))
+            return
         self.answer = self.client().post("/train", json=LINE)
         assert self.answer.status_code == 201
         (self.job_id,) = ModelStore.open(root).job_records.ids()
@@ -76,9 +81,14 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House(tmp_path_factory.mktemp("first") / "store")
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "store")
+def house(tmp_path: Path, first: House) -> House:
+    return House(tmp_path / "store", first)
 
 
 def asks(
@@ -237,7 +247,7 @@ def imports(model: str, *, full: bool = False, trainer: bool = True, **request: 
 
     def ask(house: House) -> TestResponse:
         client = house.client(trainer=trainer)
-        client.post("/train", json=LINE | {"model": "other", "features": ["z"]})
+        house.client().post("/train", json=LINE | {"model": "other", "features": ["z"]})
         archive = pack(ModelStore.open(house.root), "line", 1)
         with files_of_at_most(50) if full else nullcontext():
             return client.post(f"/models/{model}/import", data=archive, content_type="application/zip", **request)
