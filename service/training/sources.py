@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from service.documents import Document, plain
 from service.errors import Invalid, UnsupportedMedia
-from service.regression.columns import Column
+from service.regression.columns import Column, Data
 from service.rows import Rows, check_shape
 from service.training.files import SOURCE, find_named, one_form
 from service.training.options import TrainOptions, load_options
@@ -230,7 +232,14 @@ def _with_weights(document: Document, chosen: Chosen, columns: dict[str, Column]
             )
         return f"columns.{name}{at}" if member == "columns" else f"instances{at}.{name}"
 
-    return chosen, Rows(chosen.all, {name: columns[name] for name in chosen.all}, first, where)
+    return chosen, Rows(chosen.all, _matrix_of([columns[name] for name in chosen.all], chosen.all), first, where)
+
+
+def _matrix_of(columns: list[Column], names: Sequence[str]) -> Data:
+    """Columns that are all numbers as one matrix, which is looked at once instead of column by column; others by name."""
+    if all(isinstance(column, np.ndarray) and column.dtype == np.float64 for column in columns):
+        return np.column_stack(columns)
+    return dict(zip(names, columns, strict=True))
 
 
 def _columns(rows: Rows) -> dict[str, Column]:
