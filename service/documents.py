@@ -6,7 +6,7 @@ through Python lists, whose shape is checked here and whose types the schema che
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from service.regression.columns import EXACT, Column
 from service.rows import Rows, Where, rows_of
 
 Array = npt.NDArray[np.float64]
+OPENING = ord("[")
 Body = bytes | bytearray
 
 
@@ -38,7 +39,7 @@ class Document:
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
         # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
         # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
-        self._arrays = body.count(b"[")
+        self._arrays = int(np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == OPENING))  # where they are many, quicker than `count`
         self._shallow = self._arrays == sum(map(brackets, self.members.values()))
 
     def options(self, *data: str) -> dict[str, Any]:
@@ -204,14 +205,15 @@ def numbers_beneath(array: simdjson.Array) -> Array | None:
 
 def matrix_beneath(array: simdjson.Array) -> Array | None:
     """The matrix [n, p] when every row is an array of the same length; the document is known to be shallow."""
-    rows = cast("list[simdjson.Array]", list(array))  # checked in the next line
-    if set(map(type, rows)) != {simdjson.Array}:
+    rows: list[Any] = list(array)
+    try:
+        widths = set(map(len, rows))
+    except TypeError:  # a number is no row; whatever else is none, the numbers beneath will tell
         return None
-    width = len(rows[0])
-    if width == 0 or set(map(len, rows)) != {width}:
+    if len(widths) != 1 or 0 in widths:
         return None
     flat = numbers_beneath(array)
-    return flat.reshape(len(rows), width) if flat is not None else None
+    return flat.reshape(len(rows), -1) if flat is not None else None
 
 
 def _rows(value: Any, member: str, *, width: int | None) -> list[list[Any]]:
