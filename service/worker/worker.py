@@ -7,6 +7,7 @@ Who connected before the worker was told to stop is answered, and who comes late
 by the kernel and cut off at the end.
 """
 
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http import wsgi
@@ -23,8 +25,10 @@ from service.errors import MustWait, Overloaded, TimeLimit, Unreadable
 from service.worker.arriving import Arriving
 from service.worker.client import Client
 from service.worker.connections import READ, WRITE, Connections
+from service.worker.unreadable import answer_to
 from service.worker.waiting import Waiting
 
+log = logging.getLogger("plumbline.worker")
 SHORT = 1 << 17  # bytes of a body that is answered in the main loop, some milliseconds of work at most
 
 
@@ -140,6 +144,16 @@ class Worker(Connections):
         return True
 
     # Answering
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ARG002 - Gunicorn's signature
+        """Answer a request that never reached the application. Gunicorn's own answer, and its log line, repeat what was sent."""
+        status, answer = answer_to(exc)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("a request could not be handed to the application", exc_info=exc)
+        else:
+            log.warning("a request's head cannot be read", extra={"error": type(exc).__name__, "status": status.value})
+        with suppress(OSError):  # the client has gone
+            client.sendall(answer)
 
     def _dispatch(self, conn: Any) -> None:
         """Answer a request here or in a thread."""

@@ -185,3 +185,29 @@ def test_clients_that_send_nothing_delay_nobody(line: Service) -> None:
             assert predictions(read(stream)) == [pytest.approx(7)]
     for connection in silent:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"GET /secret-path HTTP/9.9\r\nHost: localhost\r\n\r\n", 400),
+        (b"G\xffT /secret-path HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nsecret header: 1\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\nX: secret\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nTransfer-Encoding: secret\r\n\r\n", 501),
+        (b"GET /" + b"secret" * 2000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"X-Secret: 1\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_heads_that_cannot_be_read_are_told_without_repeating_them(
+    line: Service, client: socket.socket, sent: bytes, expected: int
+) -> None:
+    """The answer is a problem document, the connection ends, and neither the answer nor the log repeats what was sent."""
+    client.sendall(sent)
+    with client.makefile("rb") as stream:
+        status, headers, body = read(stream)
+        assert (status, headers["content-type"], headers["connection"]) == (expected, "application/problem+json", "close")
+        assert json.loads(body)["status"] == expected
+        assert stream.read() == b""
+    assert b"secret" not in body.lower()
+    assert "secret" not in line.log.read_text().lower()
