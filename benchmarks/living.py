@@ -69,7 +69,7 @@ def main() -> None:
                 for size, repeats in REPEATS.items():
                     answered, served = [], []
                     for _ in range(repeats):
-                        body = json.loads(json.dumps(rows(rng, size)))
+                        body = json.dumps(rows(rng, size)).encode()
                         started = time.perf_counter()
                         reply = connections[0].ask("POST", "/models/default/learn", body)
                         answered.append(time.perf_counter() - started)

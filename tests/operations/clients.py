@@ -28,8 +28,8 @@ class Kept:
         self.announced = False
 
     def ask(self, method: str, path: str, document: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        """One request and its answer on this connection."""
-        body = None if document is None else json.dumps(document).encode()
+        """One request and its answer on this connection; a document of bytes is sent as it is."""
+        body = document if document is None or isinstance(document, bytes) else json.dumps(document).encode()
         self._connection.request(method, path, body, {"Content-Type": "application/json"} | (headers or {}))
         answer = self._connection.getresponse()
         content = answer.read()
