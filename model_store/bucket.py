@@ -49,11 +49,8 @@ class BucketObjects:
     """The objects under one prefix of a bucket, shared by any number of threads, processes and machines."""
 
     def __init__(self, url: str, *, settled_seconds: float = SETTLED_SECONDS) -> None:
-        scheme = url.partition("://")[0]
-        # Given any client option, obstore no longer looks for this one in the environment.
-        plain = os.environ.get(f"{SCHEMES[scheme]}_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
         try:
-            self._quick, self._reading, self._writing = (_connect(url, options, plain=plain) for options in (QUICK, READING, WRITING))
+            self._quick, self._reading, self._writing = (connect(url, options) for options in (QUICK, READING, WRITING))
         except (exceptions.BaseError, ValueError):
             raise StoreUnavailable("the bucket of the store cannot be used: check its address and the variables of its provider") from None
         self._settled_seconds = settled_seconds
@@ -157,7 +154,10 @@ class BucketObjects:
             raise _translated(error, key) from None
 
 
-def _connect(url: str, options: Any, *, plain: bool) -> store.ObjectStore:
+def connect(url: str, options: Any) -> store.ObjectStore:
+    """A bucket at an address, with the times of `options`; raises obstore's BaseError or ValueError where that cannot be."""
+    # Given any client option, obstore no longer looks for this one in the environment.
+    plain = os.environ.get(f"{SCHEMES[url.partition('://')[0]]}_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
     options = {**options, "allow_http": plain}
     connected: store.ObjectStore = store.from_url(url, client_options=options, retry_config=RETRY)
     return connected

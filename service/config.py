@@ -34,8 +34,8 @@ def _directory(value: str) -> Path:
     return Path(value).absolute()
 
 
-def _roots(value: str) -> tuple[Path, ...]:
-    return tuple(_directory(part.strip()) for part in value.split(",") if part.strip())
+def _roots(value: str) -> tuple[Path | str, ...]:
+    return tuple(_place(part.strip()) for part in value.split(",") if part.strip())
 
 
 def _place(value: str) -> Path | str:
@@ -129,7 +129,9 @@ class Config:
     keep_versions: int = _setting(_whole(1), "1000", "versions of a model that are kept; older ones are deleted unless an alias names them")
     keep_memories: int = _setting(_whole(1), "5", "latest versions that remember their rows' moments, beside those that an alias names")
     keep_jobs_hours: int = _setting(_whole(1), "24", "hours that the record of a finished job is kept, and with it its idempotency key")
-    data_roots: tuple[Path, ...] = _setting(_roots, "", "directories, separated by commas, whose files a training may name as its source")
+    data_roots: tuple[Path | str, ...] = _setting(
+        _roots, "", "directories or addresses in buckets, separated by commas, whose files a training may name as its source"
+    )
     loaded_versions: int = _setting(_whole(1), "128", "versions each worker keeps in memory; the least recently used leaves first")
     default_model: str = _setting(_model, "default", "model that is asked at /invocations and at Vertex AI's route, which name none")
     sagemaker_root: Path = _setting(_directory, "/opt/ml", "directory that SageMaker mounts: its inputs, the model it keeps, its outputs")

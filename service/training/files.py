@@ -5,7 +5,7 @@ is refused in the same words.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -16,9 +16,9 @@ SOURCE = "source"
 MOST_FILES = 10_000
 LONGEST_NAME = 1000
 GLOB = re.compile(r"[*?\[]")
-NO_ROOT = "no files can be named here: set PLUMBLINE_DATA_ROOTS to the directories they are in, or send the rows in the request"
+NO_ROOT = "no files can be named here: set PLUMBLINE_DATA_ROOTS to where they are, or send the rows in the request"
 NOT_UNDER = (
-    "must be the relative name of a file, or a glob, under a directory of PLUMBLINE_DATA_ROOTS; "
+    "must be the relative name of a file, or a glob, under one of PLUMBLINE_DATA_ROOTS; "
     "absolute names, '..', addresses and links that lead out of it are refused"
 )
 
@@ -37,18 +37,27 @@ def one_form(paths: Sequence[Path]) -> str:
     return SUFFIXES[paths[0].suffix.lower()]
 
 
-def find_named(source: object, roots: Sequence[Path]) -> list[Path]:
+def find_named(source: object, roots: Sequence[Path | str], *, copies: Path, check: Callable[[], None] = lambda: None) -> list[Path]:
     """The files that a request's `source` names: under the first root that has any, sorted.
+
+    Those in a bucket are copied into the directory `copies`; `check` may raise to stop that.
 
     Raises:
         Invalid: it names none, or something else than a file within that root.
         TooLarge: a glob that matches too many.
+        NotReady, StoreFull: a bucket cannot be read, or there is no room for its files.
     """
     if not roots:
         raise Invalid({SOURCE: [NO_ROOT]})
     if not isinstance(source, str) or not _is_within(source):
         raise Invalid({SOURCE: [NOT_UNDER]})
     for root in roots:
+        if isinstance(root, str):
+            from service.training.bucket_files import fetch  # noqa: PLC0415 - most need no library for buckets
+
+            if paths := fetch(root, source, copies, check=check):
+                return paths
+            continue
         try:
             paths = sorted(islice(_matches(root, source), MOST_FILES + 1))
         except (OSError, ValueError, RuntimeError) as error:  # a name too long, a bad pattern, a loop of links

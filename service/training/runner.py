@@ -28,7 +28,7 @@ log = logging.getLogger("plumbline.trainer")
 audit = logging.getLogger(AUDIT)
 
 
-def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots: Sequence[Path] = ()) -> str | None:
+def run_job(jobs: Jobs, store: ModelStore, limits: Limits, job_id: str, *, roots: Sequence[Path | str] = ()) -> str | None:
     """Run one queued job to its end, whatever that is; another process's job is left alone.
 
     Returns the model that has a new version, if one has.

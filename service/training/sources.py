@@ -17,6 +17,7 @@ from service.regression.columns import Column, Data
 from service.rows import Rows, check_shape
 from service.training.files import SOURCE, find_named, one_form
 from service.training.options import TrainOptions, load_options
+from service.training.spool import COPIES
 from service.training.tables import MEDIA, TableSource
 
 DATA = ("instances", "targets", "columns", "weights")
@@ -102,8 +103,18 @@ class Body:
     source: Callable[[TrainOptions], Source]
 
 
-def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, roots: Sequence[Path] = ()) -> Body:
+def open_body(
+    path: Path,
+    media_type: str,
+    given: Mapping[str, Any],
+    limits: Limits,
+    *,
+    roots: Sequence[Path | str] = (),
+    check: Callable[[], None] = lambda: None,
+) -> Body:
     """A spooled request body; `given` holds the options of a body that is not JSON, and under `roots` are the files it may name.
+
+    Copies of files from a bucket stand beside the body, and go with it; `check` may raise while they are made.
 
     Raises:
         Unreadable, Invalid, TooLarge, UnsupportedMedia
@@ -118,7 +129,7 @@ def open_body(path: Path, media_type: str, given: Mapping[str, Any], limits: Lim
     if SOURCE in document.members:
         if extra := [name for name in ("instances", "targets", "columns") if name in document.members]:
             raise Invalid({name: ["stands beside source: give the rows in one form"] for name in extra})
-        paths = find_named(plain(document.members[SOURCE]), roots)
+        paths = find_named(plain(document.members[SOURCE]), roots, copies=path.with_suffix(COPIES), check=check)
         return Body(document.options(SOURCE), partial(open_table, paths, one_form(paths), limits=limits))
     weights = isinstance(document.members.get(WEIGHTS), str)
     options = document.options(*(name for name in DATA if name != WEIGHTS or not weights))

@@ -1,6 +1,7 @@
 """The spool: the requests that wait on this machine, as files, so that any of its processes may die.
 
-`ID.body` is a request's body, `ID.queued` what was asked, renamed to `ID.running` by the one trainer that takes it.
+`ID.body` is a request's body, `ID.files` copies of files that it names in a bucket, `ID.queued` what was asked, renamed to
+`ID.running` by the one trainer that takes it.
 That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
 so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone.
 `bell` is a named pipe through which whoever queues a job wakes a trainer; `queue` holds the spool's own name, and its
@@ -10,6 +11,7 @@ lock is held while the queue is counted and added to; `reserve` is room held bac
 import errno
 import fcntl
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from service.errors import QueueFull
 
 BELL = "bell"
 QUEUE = "queue"
+COPIES = ".files"  # a request's files from a bucket
 RESERVE, RESERVE_BYTES = "reserve", 1 << 20
 STATES = ("queued", "running")
 RECEIVED_WITHIN_SECONDS = 24 * 3600.0  # no upload takes longer
@@ -119,6 +122,7 @@ class Spool:
         """Remove all there is of a request, then let go of its lock."""
         for end in ("body", "new", *STATES):
             self._path(job_id, end).unlink(missing_ok=True)
+        shutil.rmtree(self.body(job_id).with_suffix(COPIES), ignore_errors=True)
         if held is not None:
             os.close(held)
 

@@ -27,7 +27,7 @@ class Work:
     body: Path
     submission: Submission
     progress: Progress = QUIET
-    roots: Sequence[Path] = ()
+    roots: Sequence[Path | str] = ()
 
     def open(self, given: Mapping[str, Any] | None = None) -> Body:
         """The body of the request, its rows told to `progress`; `given` are the options not in it, by default the submission's.
@@ -36,7 +36,9 @@ class Work:
             Unreadable, Invalid, TooLarge, UnsupportedMedia
         """
         asked = self.submission
-        body = open_body(self.body, asked.media_type, asked.options if given is None else given, self.limits, roots=self.roots)
+        body = open_body(
+            self.body, asked.media_type, asked.options if given is None else given, self.limits, roots=self.roots, check=self.progress.check
+        )
 
         def watched(options: TrainOptions) -> Source:
             source = body.source(options)

@@ -69,19 +69,19 @@ def test_names_and_globs_find_files_under_the_roots(root: Path, tmp_path: Path) 
     (other / "c.parquet").write_bytes(b"")
     roots = (root, other)
 
-    assert find_named("a.csv", roots) == [root / "a.csv"]
-    assert find_named("sub/b.csv", roots) == [root / "sub" / "b.csv"]
-    assert find_named("link-in.csv.txt", roots) == [root / "a.csv"]
-    assert find_named("c.parquet", roots) == [other / "c.parquet"]
-    assert find_named("**/[ab].csv", roots) == [root / "a.csv", root / "sub" / "b.csv"]
-    assert find_named("sub/*", roots) == [root / "sub" / "b.csv"]
+    assert find_named("a.csv", roots, copies=Path("unused")) == [root / "a.csv"]
+    assert find_named("sub/b.csv", roots, copies=Path("unused")) == [root / "sub" / "b.csv"]
+    assert find_named("link-in.csv.txt", roots, copies=Path("unused")) == [root / "a.csv"]
+    assert find_named("c.parquet", roots, copies=Path("unused")) == [other / "c.parquet"]
+    assert find_named("**/[ab].csv", roots, copies=Path("unused")) == [root / "a.csv", root / "sub" / "b.csv"]
+    assert find_named("sub/*", roots, copies=Path("unused")) == [root / "sub" / "b.csv"]
 
 
 @pytest.mark.parametrize("source", HOSTILE, ids=lambda source: repr(source)[:30])
 def test_everything_else_is_refused_in_the_same_words(root: Path, source: Any) -> None:
     """Absolute names, `..`, addresses, links that lead out, pipes and what is not there: one answer, which tells nothing."""
     with pytest.raises(Invalid) as refused:
-        find_named(source, (root,))
+        find_named(source, (root,), copies=Path("unused"))
 
     assert refused.value.errors == {"source": [NOT_UNDER]}
 
@@ -89,7 +89,7 @@ def test_everything_else_is_refused_in_the_same_words(root: Path, source: Any) -
 def test_without_roots_nothing_can_be_named(root: Path) -> None:
     """The default says what to set."""
     with pytest.raises(Invalid) as refused:
-        find_named("a.csv", ())
+        find_named("a.csv", (), copies=Path("unused"))
 
     assert refused.value.errors == {"source": [NO_ROOT]}
 
