@@ -16,7 +16,7 @@ help:  ## show this list
 run: $(VENV)/runtime-$(TORCH)  ## build the environment and serve on 127.0.0.1:8080
 	@exec $(BIN)/python -m service serve
 
-test: check unit  ## lint, types and tests; under five minutes
+test: check unit  ## lint, types and tests: some minutes
 
 check: $(VENV)/development  ## lint, format and types
 	$(BIN)/ruff check .

@@ -146,7 +146,7 @@ def test_a_killed_trainer_is_told_and_replaced(make_service: Callable[..., Servi
     assert service.get("/models/slow").status == 404
     assert service.post("/predict", ROW).json["predictions"] == [pytest.approx(7)]
     assert wait_for_trainer(service) != waiting.trainer
-    assert sorted(path.name for path in (service.store / "spool").iterdir()) == ["bell", "queue"]
+    assert sorted(path.name for path in (service.store / "spool").iterdir()) == ["bell", "queue", "reserve"]
     assert 'plumbline_trainings_total{outcome="failed"} 1.0' in service.get("/metrics").body.decode()
 
 

@@ -53,7 +53,7 @@ def test_running_jobs_are_cancelled_within_about_a_second(make_service: Callable
 
     assert after.status == 201
     assert [model["model"] for model in service.get("/models").json["models"]] == ["m"]
-    assert sorted(path.name for path in (service.store / "spool").iterdir()) == ["bell", "queue"]
+    assert sorted(path.name for path in (service.store / "spool").iterdir()) == ["bell", "queue", "reserve"]
     assert not list((service.store / "stopping").iterdir())
     assert 'plumbline_trainings_total{outcome="cancelled"} 2.0' in service.get("/metrics").body.decode()
 

@@ -16,6 +16,8 @@ from tests.operations.processes import wait_until
 from tests.operations.test_http import BODY, MODEL, connect, head, predictions, read, request
 from tests.support import Reply, Service
 
+pytestmark = pytest.mark.slow
+
 SLOW = 24  # slow clients: many times the threads of both workers
 LINE = {"model": MODEL, "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
 SECONDS = 2.0
