@@ -5,17 +5,16 @@ Keys are matched, never joined to a path, and the names of the copies are this m
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import obstore
 from obstore import exceptions, store
 
 from model_store.bucket import READING, connect
-from service.errors import NotReady, TooLarge
+from service.errors import NotReady
+from service.training.files import bounded
 from service.training.spool import space_left
 
-MOST_FILES = 10_000
 PART = 1 << 22  # bytes
 WILD = re.compile(r"[*?]")
 UNREACHABLE = "a bucket of PLUMBLINE_DATA_ROOTS cannot be read: check its address, its provider's variables and the network, then try again"
@@ -33,9 +32,7 @@ def fetch(root: str, source: str, into: Path, *, check: Callable[[], None]) -> l
     """
     try:
         bucket = connect(root, READING)
-        keys = sorted(islice(_matches(bucket, source), MOST_FILES + 1))
-        if len(keys) > MOST_FILES:
-            raise TooLarge(f"source matches more than {MOST_FILES} files: name fewer, or put them together")
+        keys = bounded(_matches(bucket, source))
         return [_copied(bucket, key, into / f"{place:05}-{_plain(key)}", check) for place, key in enumerate(keys)]
     except (exceptions.BaseError, ValueError):
         raise NotReady(UNREACHABLE) from None  # the library's text may name more than its reader should see

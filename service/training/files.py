@@ -5,9 +5,10 @@ is refused in the same words.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from service.errors import Invalid, TooLarge
 from service.training.tables import SUFFIXES
@@ -15,6 +16,7 @@ from service.training.tables import SUFFIXES
 SOURCE = "source"
 MOST_FILES = 10_000
 LONGEST_NAME = 1000
+Found = TypeVar("Found", Path, str)
 GLOB = re.compile(r"[*?\[]")
 NO_ROOT = "no files can be named here: set PLUMBLINE_DATA_ROOTS to where they are, or send the rows in the request"
 NOT_UNDER = (
@@ -59,14 +61,20 @@ def find_named(source: object, roots: Sequence[Path | str], *, copies: Path, che
                 return paths
             continue
         try:
-            paths = sorted(islice(_matches(root, source), MOST_FILES + 1))
+            paths = bounded(_matches(root, source))
         except (OSError, ValueError, RuntimeError) as error:  # a name too long, a bad pattern, a loop of links
             raise Invalid({SOURCE: [NOT_UNDER]}) from error
-        if len(paths) > MOST_FILES:
-            raise TooLarge(f"source matches more than {MOST_FILES} files: name fewer, or put them together")
         if paths:
             return paths
     raise Invalid({SOURCE: [NOT_UNDER]})
+
+
+def bounded(found: Iterable[Found]) -> list[Found]:
+    """What a name or a glob means, sorted. Raises TooLarge where it is more than can be named at once."""
+    some = sorted(islice(found, MOST_FILES + 1))
+    if len(some) > MOST_FILES:
+        raise TooLarge(f"source matches more than {MOST_FILES} files: name fewer, or put them together")
+    return some
 
 
 def _is_within(source: str) -> bool:

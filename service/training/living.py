@@ -103,10 +103,7 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
         NotFound, Forgotten: there is no such base, or it has no memory any more.
     """
     while True:
-        live = live_version(store, making.model)
-        if asked.expect is not None and live != asked.expect:
-            raise PreconditionFailed(f"{LIVE} of model {making.model} names version {live}, not {asked.expect}: read it again, then repeat")
-        base = Base.open(store, making.model, store.resolve(making.model, asked.base or LIVE))
+        live, base = beginning(store, making.model, asked)
         made = change(base)
         solver = base.solver(made.solver or asked.solver)
         solved = solve(made.schema, made.memory.moments, TrainOptions(solver=solver))
@@ -128,7 +125,7 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
                 ),
             )
         except (Conflict, Forgotten) as lost:
-            if live_version(store, making.model) == live:
+            if _live_version(store, making.model) == live:
                 raise
             if asked.expect is not None:
                 raise PreconditionFailed(f"{LIVE} of model {making.model} does not name version {live} any more: read it again") from lost
@@ -139,7 +136,20 @@ def commit(store: ModelStore, change: Callable[[Base], Change], asked: LivingOpt
                 ) from lost
 
 
-def live_version(store: ModelStore, model: str) -> int | None:
+def beginning(store: ModelStore, model: str, asked: LivingOptions) -> tuple[int | None, Base]:
+    """The version that `live` names now, if any, and the base that an operation starts from.
+
+    Raises:
+        PreconditionFailed: `live` does not name the version expected.
+        NotFound, Forgotten: there is no such base, or it has no memory any more.
+    """
+    live = _live_version(store, model)
+    if asked.expect is not None and live != asked.expect:
+        raise PreconditionFailed(f"{LIVE} of model {model} names version {live}, not {asked.expect}: read it again, then repeat")
+    return live, Base.open(store, model, store.resolve(model, asked.base or LIVE))
+
+
+def _live_version(store: ModelStore, model: str) -> int | None:
     """The version that `live` names, if any."""
     try:
         return store.alias(model, LIVE).version

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from model_store.store import LIVE, ModelStore
-from service.errors import Contradiction, PreconditionFailed
+from model_store.store import ModelStore
+from service.errors import Contradiction
 from service.regression import least_squares, ridge_path, subsets
 from service.regression.collinearity import inflation
 from service.regression.design import expand
@@ -12,7 +12,7 @@ from service.regression.inference import nested_f
 from service.regression.moments import Moments
 from service.regression.schema import Schema
 from service.training.document import version_document
-from service.training.living import Base, Change, commit, live_version
+from service.training.living import Base, Change, beginning, commit
 from service.training.living_options import LivingOptions
 from service.training.publishing import Making
 from service.training.refitting import with_terms
@@ -41,10 +41,7 @@ def select(
         return _selected(base, asked)
 
     if not asked.publish:
-        live = live_version(store, model)
-        if asked.expect is not None and live != asked.expect:
-            raise PreconditionFailed(f"{LIVE} of model {model} names version {live}, not {asked.expect}: read it again, then repeat")
-        base = Base.open(store, model, store.resolve(model, asked.base or LIVE))
+        _, base = beginning(store, model, asked)
         return {"model": model, "base": str(base.manifest.version), **change(base).lineage}
     manifest = commit(store, change, asked, Making(model=model, operation="select", who=who, idempotency_key=idempotency_key))
     return version_document(store, manifest)

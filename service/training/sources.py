@@ -16,7 +16,7 @@ from service.errors import Invalid, UnsupportedMedia
 from service.regression.columns import Column, Data
 from service.rows import Rows, check_shape
 from service.training.files import SOURCE, find_named, one_form
-from service.training.options import TrainOptions, load_options
+from service.training.options import TrainOptions
 from service.training.spool import COPIES
 from service.training.tables import MEDIA, TableSource
 
@@ -134,21 +134,6 @@ def open_body(
     weights = isinstance(document.members.get(WEIGHTS), str)
     options = document.options(*(name for name in DATA if name != WEIGHTS or not weights))
     return Body(options, lambda options: JsonSource(document, options, limits))
-
-
-def open_source(
-    path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, complete: Callable[[TrainOptions], TrainOptions] = lambda o: o
-) -> tuple[Source, TrainOptions]:
-    """The source and the options of a spooled training request.
-
-    `complete` adds to the options what they leave to another version's frame.
-
-    Raises:
-        Unreadable, Invalid, TooLarge, UnsupportedMedia
-    """
-    body = open_body(path, media_type, given, limits)
-    options = complete(load_options(body.given))
-    return body.source(options), options
 
 
 def open_table(paths: Sequence[Path], form: str, options: TrainOptions, limits: Limits) -> "TableTraining":

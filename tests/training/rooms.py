@@ -1,7 +1,7 @@
 """Models of one store, made by the use cases themselves from rows of one table: what tests of living models share."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,30 @@ from service.training.living_options import (
     SelectOptionsSchema,
 )
 from service.training.merging import merge
+from service.training.options import TrainOptions, load_options
 from service.training.refitting import refit
 from service.training.selecting import select
-from service.training.sources import Body, Limits, open_body, open_source
+from service.training.sources import Body, Limits, Source, open_body
 from service.training.train import train
 from service.validation import validated
 
 Document = dict[str, Any]
 LIMITS = Limits(10**7, 1000)
+
+
+def open_source(
+    path: Path, media_type: str, given: Mapping[str, Any], limits: Limits, *, complete: Callable[[TrainOptions], TrainOptions] = lambda o: o
+) -> tuple[Source, TrainOptions]:
+    """The source and the options of a spooled training request.
+
+    `complete` adds to the options what they leave to another version's frame.
+
+    Raises:
+        Unreadable, Invalid, TooLarge, UnsupportedMedia
+    """
+    body = open_body(path, media_type, given, limits)
+    options = complete(load_options(body.given))
+    return body.source(options), options
 
 
 class Rooms:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from service.errors import Invalid, PlumblineError, TooLarge, Unreadable, UnsupportedMedia
 from service.regression.moments import Moments
 from service.training.framing import build_schema
-from service.training.sources import Chosen, Limits, open_source
+from service.training.sources import Chosen, Limits
 from service.training.tables import BATCH_ROWS
 from service.training.train import accumulate, design_of
+from tests.training.rooms import open_source
 
 LIMITS = Limits(1000, 10)
 MARKER = "zebra-payload"

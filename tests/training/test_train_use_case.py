@@ -15,8 +15,9 @@ from safetensors.torch import load
 from model_store.store import ModelStore
 from service.errors import Contradiction, Invalid
 from service.training.document import version_document
-from service.training.sources import Limits, open_source
+from service.training.sources import Limits
 from service.training.train import Progress, train
+from tests.training.rooms import open_source
 
 Document = dict[str, Any]
 Fitted = Callable[..., tuple[Document, dict[str, torch.Tensor]]]
