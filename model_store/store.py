@@ -92,13 +92,13 @@ class ModelStore:
             document=dict(document),
             libraries=dict(libraries or {}),
         )
-        draft.to_bytes()
+        data = draft.to_bytes()
         move = aliases.draft(LIVE, None, who=who, reason=reason, idempotency_key=idempotency_key)
         with self._objects.shared():
             for name, digest in draft.blobs.items():
                 put(self._objects, key_of(digest), blobs[name])
             memories.put(self._objects, model, memory)
-            manifest = versions.claim(self._objects, draft)
+            manifest = versions.claim(self._objects, draft, data)
             self._newest_seen[model] = manifest.version
             models.mark(self._objects, model)
             try:

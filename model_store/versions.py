@@ -4,6 +4,7 @@ Invariant: a number is claimed by creating its manifest and is never free again:
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -84,22 +85,19 @@ def newest(objects: Objects, model: str, *, before: int) -> Iterator[int]:
     return (number for number in range(before - 1, 0, -1) if is_present(objects, model, number))
 
 
-def claim(objects: Objects, draft: Manifest) -> Manifest:
-    """Creates the draft under its own number or else the first free one after it, and returns it as it reads back."""
+def claim(objects: Objects, draft: Manifest, data: bytes) -> Manifest:
+    """Creates the draft, whose bytes are `data`, under its own number or else the first free one after it; returns it as it reads back."""
     model, number = draft.model, draft.version
     while True:
         key = manifest_key(model, number)
-        data = replace(draft, version=number).to_bytes()
-        try:
+        with suppress(AlreadyExists):
             objects.create(key, data)
-        except AlreadyExists:
-            number += 1
-            continue
-        if not objects.exists(tombstone_key(model, number)):
-            return Manifest.from_bytes(data, key)
-        # Where there is no lock, the number may have been used and deleted since `number` was free.
-        objects.delete(key)
+            if not objects.exists(tombstone_key(model, number)):
+                return Manifest.from_bytes(data, key)
+            # Where there is no lock, the number may have been used and deleted since `number` was free.
+            objects.delete(key)
         number += 1
+        data = replace(draft, version=number).to_bytes()
 
 
 def bury(objects: Objects, model: str, version: int) -> None:
