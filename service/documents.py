@@ -4,7 +4,7 @@ All numbers of a matrix are taken in one sweep where the body is provably rectan
 through Python lists, whose shape is checked here and whose types the schema checks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
@@ -19,6 +19,7 @@ from service.rows import Rows, Where, rows_of
 
 Array = npt.NDArray[np.float64]
 OPENING = ord("[")
+SMALL = 1 << 12  # bytes
 Body = bytes | bytearray
 
 
@@ -39,7 +40,7 @@ class Document:
         # simdjson hands out all numbers beneath an array in one sweep, whatever the nesting. When the body has no more
         # brackets than its rows need, nothing is nested deeper than it should be and the sweep can be trusted. A member whose
         # rows are not all arrays is counted too high; it is refused when its own turn comes, as data or as an option.
-        self._arrays = int(np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == OPENING))  # where they are many, quicker than `count`
+        self._arrays = count_arrays(body)
         self._shallow = self._arrays == sum(map(brackets, self.members.values()))
 
     def options(self, *data: str) -> dict[str, Any]:
@@ -176,6 +177,11 @@ def dump(document: Any) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def count_arrays(body: Body) -> int:
+    """How many times `[` stands in a body, by whichever way is the quicker."""
+    return body.count(b"[") if len(body) < SMALL else int(np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == OPENING))
+
+
 def _numbered(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{i}" for i in range(1, count + 1)]
 
@@ -205,7 +211,7 @@ def numbers_beneath(array: simdjson.Array) -> Array | None:
 
 def matrix_beneath(array: simdjson.Array) -> Array | None:
     """The matrix [n, p] when every row is an array of the same length; the document is known to be shallow."""
-    rows: list[Any] = list(array)
+    rows: Iterable[Any] = array
     try:
         widths = set(map(len, rows))
     except TypeError:  # a number is no row; whatever else is none, the numbers beneath will tell
@@ -213,7 +219,7 @@ def matrix_beneath(array: simdjson.Array) -> Array | None:
     if len(widths) != 1 or 0 in widths:
         return None
     flat = numbers_beneath(array)
-    return flat.reshape(len(rows), -1) if flat is not None else None
+    return flat.reshape(len(array), -1) if flat is not None else None
 
 
 def _rows(value: Any, member: str, *, width: int | None) -> list[list[Any]]:

@@ -5,6 +5,7 @@ and Flask for everything else. Both raise the same errors and both are wrapped b
 """
 
 import http
+import itertools
 import logging
 import os
 import re
@@ -56,6 +57,7 @@ class Gate:
     def __init__(self, guard: Guard, find: Callable[[str], Hot | None], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
         self._guard, self._find, self._rest, self._max_body_bytes = guard, find, rest, max_body_bytes
         self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+        self._process, self._numbers = os.urandom(8).hex(), itertools.count(1)  # random bytes for each request cost a system call
 
     def is_prediction(self, method: str, path: str) -> bool:
         """Whether a request is for a hot door."""
@@ -81,7 +83,7 @@ class Gate:
         """Answer one request."""
         started = time.perf_counter()
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        environ[ID] = request_id = _request_id(environ)
+        environ[ID] = request_id = self._request_id(environ)
         status = 500
         environ[WRITTEN] = {}
 
@@ -132,6 +134,11 @@ class Gate:
         check_body(environ, self._max_body_bytes)
         return who
 
+    def _request_id(self, environ: "WSGIEnvironment") -> str:
+        """The client's own request id when it is harmless, else a new one."""
+        sent = environ.get("HTTP_X_REQUEST_ID")
+        return sent if sent is not None and REQUEST_ID.fullmatch(sent) else f"{self._process}{next(self._numbers):016x}"
+
     def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started
         key = method if method in METHODS else "other", route, str(status)
@@ -164,9 +171,3 @@ def respond(answer: Answer, method: str, start_response: "StartResponse") -> lis
         [("Content-Type", answer.media_type), ("Content-Length", str(len(answer.body))), *answer.headers],
     )
     return [b""] if method == "HEAD" else [answer.body]
-
-
-def _request_id(environ: "WSGIEnvironment") -> str:
-    """The client's own request id when it is harmless, else a new one."""
-    sent = environ.get("HTTP_X_REQUEST_ID", "")
-    return sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()

@@ -4,12 +4,14 @@ A loaded model never trains: it is in eval mode, its parameters need no gradient
 """
 
 import os
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load, save
 from torch import nn
+from torch.nn.functional import linear
 
 Matrix = npt.NDArray[np.float64]
 
@@ -54,15 +56,20 @@ class LinearRegression(nn.Module):
 
     def predict(self, x: Matrix) -> Matrix:
         """Predict on the model's own device: x [n, p] -> [n, t], both on the CPU."""
-        parameter, forward = self.linear.weight, self.linear.forward
+        weight, bias = self._affine
         # No parameter requires a gradient, so there is no graph to switch off; and each call into torch lets the other threads of
         # a worker in, so those that would change nothing are not made.
         rows = torch.from_numpy(x)
-        if parameter.dtype != torch.float64 or parameter.is_cuda:
-            predicted: Matrix = forward(rows.to(parameter.device, parameter.dtype)).cpu().double().numpy()
+        if weight.dtype != torch.float64 or weight.is_cuda:
+            predicted: Matrix = linear(rows.to(weight.device, weight.dtype), weight, bias).cpu().double().numpy()
         else:
-            predicted = forward(rows).numpy()
+            predicted = linear(rows, weight, bias).numpy()
         return predicted
+
+    @cached_property
+    def _affine(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The parameters of the `nn.Linear`, which every look at a module searches for anew."""
+        return self.linear.weight, self.linear.bias
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -32,6 +32,7 @@ class Arriving:
         self._cfg, self._address, self._directory = cfg, address, directory
         self._count = 0
         self._body: IO[bytes] | None = None
+        self._known_head, self._known = b"", dict[str, Any]()
         self._start()
 
     def _start(self) -> None:
@@ -129,12 +130,18 @@ class Arriving:
         return None if self.request is None else data[end:]
 
     def _parse(self) -> None:
-        """Have Gunicorn read the head."""
+        """Have Gunicorn read the head, unless it is the one that the connection brought last: most clients ask for the same again."""
+        if self._head == self._known_head:
+            self.request = Request.__new__(Request)
+            vars(self.request).update(self._known)
+            return
         try:
             request = Request(self._cfg, Received(io.BytesIO(self._head)), self._address, self._count)
             # Whether and when to say `100 Continue` is the worker's to decide.
             self.expects, request._expected_100_continue = request._expected_100_continue, False  # noqa: SLF001
             self.request = request
+            if isinstance(request.body.reader, LengthReader) and not self.expects:  # what reads chunks is used up by it
+                self._known_head, self._known = self._head, vars(request).copy()
         except NoMoreData as error:
             self._fail(LimitRequestHeaders(str(error)))
         except Exception as error:  # noqa: BLE001 - Gunicorn raises many kinds, and answers each in its own way

@@ -22,6 +22,8 @@ from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn
 
 from service.errors import MustWait, Overloaded, TimeLimit, Unreadable
+from service.worker import direct
+from service.worker.allocator import keep_freed_memory
 from service.worker.arriving import Arriving
 from service.worker.client import Client
 from service.worker.connections import READ, WRITE, Connections
@@ -52,6 +54,7 @@ class Worker(Connections):
 
     def load_wsgi(self) -> None:
         """Load the application, and let it know of this worker."""
+        keep_freed_memory()
         super().load_wsgi()
         self._app, self.wsgi = self.wsgi, self._call
         main = threading.get_ident()
@@ -131,7 +134,8 @@ class Worker(Connections):
 
     def _admits(self, conn: Any) -> bool:
         """Whether the body of a request that begins like this is waited for; a client that asks first is told to send it."""
-        environ = wsgi.create(conn.parser.request, conn.sock, conn.client, conn.server, self.cfg)[1]
+        request = conn.parser.request
+        environ = direct.environ_of(request) or wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)[1]
         conn.parser.limit = self._app.awaits(environ)
         if not conn.parser.limit:
             return False
@@ -157,24 +161,38 @@ class Worker(Connections):
 
     def _dispatch(self, conn: Any) -> None:
         """Answer a request here or in a thread."""
-        self._leave(conn)
         request = conn.parser.request
-        if request is None or (conn.parser.size <= SHORT and self._app.is_quick(request.method, request.path) and _is_plain(request)):
+        if request is None:
             self._answer_here(conn)
-        else:
+        elif conn.parser.size > SHORT or not self._app.is_quick(request.method, request.path) or not _is_plain(request):
+            self._leave(conn)
             self._answer_in_thread(conn)
+        elif self._app.is_prediction(request.method, request.path) and "%" not in request.path:
+            self._answer_here(conn, direct.environ_of(request))
+        else:
+            self._answer_here(conn)
 
-    def _answer_here(self, conn: Any) -> None:
-        """Answer a request at once; one that turns out to need a wait goes to a thread after all."""
+    def _answer_here(self, conn: Any, environ: dict[str, Any] | None = None) -> None:
+        """Answer a request at once, directly where its environment is given; one that turns out to need a wait goes to a thread."""
         self._leave(conn)
         try:
-            keep = self.handle(conn)
+            keep = self.handle(conn) if environ is None else self._answer_directly(conn, environ)
         except MustWait:
             conn.parser.rewind()
             conn.sock.short = True
             self._answer_in_thread(conn)
         else:
             self._send(conn, keep=keep)
+
+    def _answer_directly(self, conn: Any, environ: dict[str, Any]) -> bool:
+        """Answer a request without Gunicorn; whether the connection may be kept."""
+        request = conn.parser.request
+        try:
+            keep = direct.answer(self._app, request, environ, conn.sock.sendall, closing=not self.alive)
+        except Exception as error:  # noqa: BLE001 - as Gunicorn has it: the connection fails, the worker does not
+            self.handle_error(request, conn.sock, conn.client, error)
+            return False
+        return keep and conn.parser.finish_body()
 
     def _refuse(self, conn: Any, refusal: Exception) -> None:
         """Answer a request by an error of ours; what has not arrived of it is not waited for."""

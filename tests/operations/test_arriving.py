@@ -80,6 +80,22 @@ def test_a_request_can_be_read_again(pieces: list[int] | None) -> None:
         assert first == read_all(next(connection)) == b"0123456789"
 
 
+def test_a_head_that_comes_again_is_not_spoilt_by_what_became_of_the_first() -> None:
+    """What is done to one request of a connection does not show in the next, though their heads are the same."""
+    text = wire(0, b"0123456789", None)
+    with arriving() as connection:
+        connection.feed(text)
+        first = next(connection)
+        first.force_close()
+        first.headers = []
+        connection.next()
+        connection.feed(text[:-10] + b"abcdefghij")
+        second = next(connection)
+
+        assert second is not first
+        assert (second.should_close(), len(second.headers), read_all(second)) == (False, 2, b"abcdefghij")
+
+
 def test_a_large_body_goes_on_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is too large for memory is kept in a file without a name, and read from there."""
     monkeypatch.setattr(module, "IN_MEMORY", 1000)
