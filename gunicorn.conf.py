@@ -24,7 +24,7 @@ Plumbline listens on http://{address}
              -d '{{"model": "line", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}}'
   predict  curl -s http://{address}/predict -H 'Content-Type: application/json' \\
              -d '{{"model": "line", "instances": [[10]]}}'
-  look     http://{address}/docs
+  look     http://{address}/
 """
 
 

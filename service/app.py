@@ -32,6 +32,7 @@ from service.api.served_models import served_model_doors
 from service.api.submitting import Submitter
 from service.api.train import train_doors
 from service.api.versions import version_doors
+from service.api.web import web_doors
 from service.config import Config
 from service.regression.model import choose_device
 from service.serving.predictor import Predictor
@@ -82,6 +83,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(version_doors(store))
     flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
     flask.register_blueprint(operations_doors(opened.watching, registry, openapi.description(), ready))
+    flask.register_blueprint(web_doors())
     flask.register_blueprint(open_inference_doors(store, registry, infer, ready, max_body_bytes=config.max_body_bytes))
 
     flask.register_blueprint(instances_doors(instances, max_body_bytes=config.max_body_bytes))

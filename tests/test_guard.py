@@ -55,7 +55,7 @@ def test_reading_needs_a_token_where_one_is_configured() -> None:
         assert passes(guard, method, path, token="wrong") == "Forbidden"
         assert passes(guard, method, path, token=READ).startswith("token ")
         assert passes(guard, method, path, token=WRITE).startswith("token ")
-    for path in ("/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/docs.js"):
+    for path in ("/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/docs.js", "/web/app.js"):
         assert passes(guard, "GET", path) == "anonymous"
 
 

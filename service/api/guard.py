@@ -18,6 +18,7 @@ OPEN = frozenset({
 })  # fmt: skip
 READING_POSTS = frozenset({"/predict", "/v2/repository/index", "/invocations"})
 READING_POST = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer|/v1/models/.+")  # TensorFlow's and KServe's addresses change nothing
+OPEN_TREES = ("/docs/", "/web/")  # the files of pages, which hold nothing of the store
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -42,7 +43,7 @@ class Guard:
         if not self._write:
             _check_local(host, origin)
         accepted = self._read + self._write if reading and self._read else [] if reading else self._write
-        if not accepted or path in self._open or path.startswith("/docs/"):
+        if not accepted or path in self._open or path.startswith(OPEN_TREES):
             return "anonymous"
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:

@@ -28,7 +28,6 @@ TEXTS = {
     201: "Published; `Location` names the version.",
     202: "Accepted, not finished; `Location` names the job.",
     204: "Done.",
-    302: "To the documentation, for a client that accepts HTML.",
     304: "The client has it already.",
     400: "The body cannot be read.",
     401: "A token is needed.",

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 
-from flask import Blueprint, Response, redirect, request, send_from_directory
+from flask import Blueprint, Response, send_from_directory
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from swagger_ui_bundle import swagger_ui_path
@@ -16,10 +15,8 @@ from model_store.store import ModelStore
 from service import metrics
 from service.api.answers import HEADERS, Answer, json_answer
 from service.api.flask_answers import to_response
+from service.api.web import ALIVE, WEB
 from service.serving.registry import LIVE, Registry
-
-ALIVE = {"status": "alive"}
-WEB = Path(__file__).parent.parent / "web"
 
 
 def operations_doors(store: ModelStore, registry: Registry, openapi: Mapping[str, object], ready: Callable[[], Answer]) -> Blueprint:
@@ -50,12 +47,6 @@ def operations_doors(store: ModelStore, registry: Registry, openapi: Mapping[str
     @doors.get("/docs/<path:asset>")
     def docs_asset(asset: str) -> BaseResponse:
         return send_from_directory(WEB if asset == "docs.js" else swagger_ui_path, asset, max_age=3600)
-
-    @doors.get("/")
-    def start() -> BaseResponse:
-        if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return redirect("/docs", 302)
-        return to_response(json_answer(ALIVE))
 
     return doors
 

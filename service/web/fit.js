@@ -1,0 +1,24 @@
+// What version documents say, in the forms in which several views show it.
+
+import {number} from "./numbers.js";
+
+/** The numbers of a statistic: one, or one for each target; what is not known is left out. */
+export const known = (statistic) => [statistic].flat().filter((value) => value !== null && value !== undefined);
+
+/** A statistic as text; of several targets all, in their order. */
+export const statistic = (value, digits) => (Array.isArray(value) ? value : [value]).map((one) => number(one, digits)).join(", ");
+
+/** Shares as text. */
+export const percent = (value) => (Array.isArray(value) ? value : [value]).map((share) =>
+  share === null || share === undefined ? "–" : `${number(100 * share, share > 0.99 && share < 1 ? 5 : 3)} %`).join(", ");
+
+/** What explains what: "rent ~ area + rooms". */
+export const formula = (schema) => `${schema.targets.join(", ")} ~ ${[...(schema.frame.intercept ? [] : ["0"]), ...schema.terms].join(" + ")}`;
+
+/** The name of a solver with what was asked of it. */
+export function solver(fit) {
+  if (typeof fit.solver === "string") return fit.solver === "exact" ? "exact least squares" : fit.solver.replaceAll("_", " ");
+  const {name, ...options} = fit.solver;
+  const told = Object.entries(options).filter(([, value]) => value !== null && typeof value !== "object");
+  return [name.replaceAll("_", " "), ...told.map(([key, value]) => `${key.replaceAll("_", " ")} ${value}`)].join(", ");
+}
