@@ -7,6 +7,7 @@ would supply them; "R-style QR" is Householder QR with standard errors from R, a
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -75,6 +76,8 @@ METHODS: dict[str, Callable[[strd.Dataset], Estimate]] = {
 def score(estimates: np.ndarray | None, certified: Sequence[object]) -> str:
     if estimates is None:
         return "-"
+    if not np.isfinite(estimates).all():  # statsmodels has no standard errors of Filip by default
+        return "0.0"
     worst = min(strd.lre(float(e), c) for e, c in zip(estimates, certified, strict=True))  # type: ignore[arg-type]
     return f"{max(0.0, worst):.1f}"
 
@@ -83,6 +86,7 @@ def main() -> None:
     place = strd.directory()
     if place is None:
         sys.exit("The NIST data are not here: set NIST_STRD to the folder with certified.json.")
+    warnings.simplefilter("ignore")  # what others say of a design they find singular; their digits are in the table
     print(f"{'':10}" + "".join(f"{name:>16}" for name in METHODS))
     for dataset in strd.load(place):
         cells = []

@@ -1,14 +1,7 @@
-"""The README is run: its commands against a real service, and what it shows is what comes."""
+"""The README's tables are the product's: settings, metrics, commands, and what is printed at the start."""
 
-import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
@@ -16,68 +9,11 @@ from prometheus_client.metrics import MetricWrapperBase
 from service import metrics
 from service.cli import main
 from service.config import Config, variable
+from service.regression import inference, least_squares, strd
+from service.regression.moments import Moments
 from tests.support import ROOT, Service
 
 README = (ROOT / "README.md").read_text("utf-8")
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-VOLATILE = ("created", "time", "started", "finished", "id", "request_id", "state_dict")
-
-
-def transcript() -> list[tuple[str, str]]:
-    """(command, output) pairs of the README's `console` blocks, in order.
-
-    A command goes on while a quote is open or a line ends with a backslash.
-    """
-    pairs: list[tuple[str, str]] = []
-    for block in re.findall(r"^```console\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            lines = part.splitlines()
-            ends = (n for n, line in enumerate(lines, 1) if not line.endswith("\\") and "".join(lines[:n]).count("'") % 2 == 0)
-            end = next(ends)
-            pairs.append(("\n".join(lines[:end]), "\n".join(lines[end:]).strip()))
-    return pairs
-
-
-def without_volatile(value: Any) -> Any:
-    """A JSON value with what differs from run to run left out, the names kept."""
-    if isinstance(value, dict):
-        return {name: "…" if name in VOLATILE else without_volatile(member) for name, member in value.items()}
-    return [without_volatile(item) for item in value] if isinstance(value, list) else value
-
-
-def numbers_and_text(text: str) -> tuple[list[float], str]:
-    """The numbers of an output, and the rest of it; JSON in a fixed form, other text with its runs of blanks and rules made one."""
-    try:
-        text = json.dumps(without_volatile(json.loads(text)), ensure_ascii=False, sort_keys=True)
-    except ValueError:
-        text = re.sub(r"[ ─━]+", " ", text)
-    return [float(number) for number in NUMBER.findall(text)], NUMBER.sub("#", text)
-
-
-def run_as_reader(command: str, service: Service, directory: Path) -> str:
-    """The output of a command of the README, run in a directory of its own and against a service on a free port."""
-    here = command.replace("http://127.0.0.1:8080", service.url).replace(".venv/bin/python", sys.executable)
-    environ = os.environ | {"PLUMBLINE_STORE": str(service.store), "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    bash = ["bash", "-euo", "pipefail", "-c", here]
-    done = subprocess.run(bash, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout.strip()
-
-
-def test_the_transcript_is_what_happens(start_service: Callable[..., Service], tmp_path: Path) -> None:
-    """Every command of the README's transcript gives the output shown: the same text, and the same numbers to nine digits."""
-    service = start_service(DEVICE="cpu")
-    directory = tmp_path / "reader"
-    directory.mkdir()
-    pairs = transcript()
-
-    assert len(pairs) >= 10
-    for command, shown in pairs:
-        came = run_as_reader(command, service, directory)
-        numbers, text = numbers_and_text(came)
-        shown_numbers, shown_text = numbers_and_text(shown)
-        assert text == shown_text, f"{command}\n{came}"
-        assert numbers == pytest.approx(shown_numbers, rel=1e-9, abs=1e-9), f"{command}\n{came}"
 
 
 def table(heading: str) -> list[str]:
@@ -130,8 +66,19 @@ def test_the_welcome_is_shown_as_it_is_printed(service: Service) -> None:
     assert block.replace("http://127.0.0.1:8080", service.url) in service.log.read_text()
 
 
-def test_links_lead_somewhere() -> None:
-    """Every file that the README links to exists."""
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
+@pytest.mark.skipif(strd.directory() is None, reason="the NIST data are not here: set NIST_STRD")
+def test_the_digits_of_nists_problems_are_those_reached() -> None:
+    """Plumbline's column of the table in docs/numerics.md is what comes out, problem by problem, to the last digit shown."""
+    rows = re.findall(r"^\| (\w+) \| ([\d.]+)/([\d.]+) \|", (ROOT / "docs/numerics.md").read_text("utf-8"), re.MULTILINE)
+    place = strd.directory()
+    assert place is not None
+    reached = []
+    for dataset in strd.load(place):
+        moments = Moments(dataset.X.shape[1], 1)
+        moments.add(dataset.X, dataset.y)
+        fit = least_squares.solve(moments, intercept=dataset.intercept)
+        found = (fit.coefficients[:, 0], dataset.coefficients), (inference.summary(fit).std_error[:, 0], dataset.standard_errors)
+        digits = [min(map(strd.lre, values.tolist(), certified)) for values, certified in found]
+        reached.append((dataset.name, *(f"{number:.1f}" for number in digits)))
 
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [(name.lower(), *digits) for name, *digits in rows] == reached
