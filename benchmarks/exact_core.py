@@ -20,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from service.allocator import keep_for_training
 from service.regression import least_squares
 from service.regression.moments import Moments
 
@@ -62,6 +63,7 @@ def measure(X: np.ndarray, y: np.ndarray, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
+    keep_for_training()
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     columns = ("scikit-learn", "moments", "2 threads", "solve")
     print(f"{'shape':12}{'data':12}" + "".join(f"{name:>14}" for name in columns) + f"{'ratio':>8}{'speed-up':>10}")

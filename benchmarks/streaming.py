@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from model_store.store import ModelStore
+from service.allocator import keep_for_training
 from service.training.options import TrainOptions
 from service.training.sources import Limits, open_table
 from service.training.tables import SUFFIXES, TableSource
@@ -57,6 +58,7 @@ def measure(task: str, path: Path) -> tuple[float, float]:
 
 def run(task: str, path: Path) -> None:
     """One task in this process: print its seconds and the peak memory of the process."""
+    keep_for_training()
     started = time.perf_counter()
     form = SUFFIXES[path.suffix]
     if task == "read":

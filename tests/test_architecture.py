@@ -15,7 +15,7 @@ from service.api.answers import known_errors, status_of
 from tests.support import ROOT
 
 # A room may import itself, what is listed beside it, and nothing else of ours.
-GROUND = ("config", "errors", "logs", "metrics", "slots", "tokens", "validation")
+GROUND = ("allocator", "config", "errors", "logs", "metrics", "slots", "tokens", "validation")
 DATA = ("service.ground", "service.regression", "service.rows", "service.documents")
 ROOMS: dict[str, set[str]] = {
     "model_store": set(),

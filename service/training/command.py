@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model_store.manifest import Manifest
 from model_store.opening import Opened
 from model_store.store import ModelStore
+from service.allocator import keep_for_training
 from service.config import Config
 from service.errors import Invalid
 from service.training.document import version_document
@@ -38,6 +39,7 @@ def train_paths(paths: Sequence[Path], form: str | None, given: Mapping[str, Any
     The form (csv, parquet, arrow, ndjson) is by default that of their suffixes; `given` are options as of a request.
     The progress bar goes to standard error and is quiet when that is not a terminal.
     """
+    keep_for_training()
     config = Config.from_environ(os.environ)
     store = Opened.at(config.store, cache=config.cache).acting
     options = in_frame(store, load_options(given))

@@ -19,6 +19,7 @@ from gunicorn.dirty import DirtyApp
 
 from model_store.errors import StoreUnavailable
 from model_store.opening import Opened
+from service.allocator import give_back, keep_for_training
 from service.config import Config
 from service.errors import NotReady
 from service.training.jobs import Jobs
@@ -39,6 +40,7 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
     def init(self) -> None:
         """Take up what an earlier trainer left, then wait for jobs."""
         os.nice(NICENESS)
+        keep_for_training()
         try:
             require_exact_products()
         except NotReady as error:  # trainings are refused with this text until the machine is mended; what is trained is served on
@@ -73,7 +75,9 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
                     if (model := self._run(job_id)) is not None:
                         self._upkeep.after_publishing(model)
                 self._upkeep.now_and_then()
-                if select.select([self._bell], [], [], LOOK_SECONDS)[0]:
+                if not select.select([self._bell], [], [], LOOK_SECONDS)[0]:
+                    give_back()
+                else:
                     with suppress(BlockingIOError):  # another trainer was quicker
                         os.read(self._bell, 1 << 16)
         except BaseException:

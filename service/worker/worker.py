@@ -21,9 +21,9 @@ from typing import Any
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn
 
+from service.allocator import keep_for_requests
 from service.errors import MustWait, Overloaded, TimeLimit, Unreadable
 from service.worker import direct
-from service.worker.allocator import keep_freed_memory
 from service.worker.arriving import Arriving
 from service.worker.client import Client
 from service.worker.connections import READ, WRITE, Connections
@@ -54,7 +54,7 @@ class Worker(Connections):
 
     def load_wsgi(self) -> None:
         """Load the application, and let it know of this worker."""
-        keep_freed_memory()
+        keep_for_requests()
         super().load_wsgi()
         self._app, self.wsgi = self.wsgi, self._call
         main = threading.get_ident()
