@@ -1,11 +1,12 @@
 """`/jobs`: what became of the work that was asked for."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response
 
-from service.api.answers import RETRY, Answer, json_answer
+from service.api.answers import RETRY, Answer, json_answer, problem_of_job
 from service.api.flask_answers import conditional, query, to_response
 from service.api.schemas import JobPageSchema
 from service.training.jobs import Jobs
@@ -25,7 +26,7 @@ def job_doors(jobs: Jobs) -> Blueprint:
     @doors.get("/jobs/<job_id>")
     def job(job_id: str) -> Response:
         record = jobs.record(job_id)
-        return conditional(json_answer(shown(record), 200, () if record["state"] in FINISHED else RETRY))
+        return conditional(json_answer(_told(record), 200, () if record["state"] in FINISHED else RETRY))
 
     @doors.delete("/jobs/<job_id>")
     def cancel(job_id: str) -> Response:
@@ -33,8 +34,8 @@ def job_doors(jobs: Jobs) -> Blueprint:
         if record is None:
             return to_response(Answer(204, b""))
         if record["state"] in FINISHED:
-            return to_response(json_answer(shown(record)))
-        return to_response(json_answer(shown(record), 202, (("Location", f"/jobs/{job_id}"), *RETRY)))
+            return to_response(json_answer(_told(record)))
+        return to_response(json_answer(_told(record), 202, (("Location", f"/jobs/{job_id}"), *RETRY)))
 
     return doors
 
@@ -46,8 +47,16 @@ def _page(jobs: Jobs, *, limit: int, after: str | None, state: str | None) -> di
     for record in islice(jobs.newest(before=after), MOST_LOOKED_AT):
         last = record["id"]
         if state in (None, record["state"]):
-            found.append({name: value for name, value in shown(record).items() if name != "result"})
+            found.append({name: value for name, value in _told(record).items() if name != "result"})
         if len(found) == limit:
             break
     more = last is not None and next(jobs.newest(before=last), None) is not None
     return {"jobs": found, "after": last if more else None}
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as clients see it, the error of a job that failed with the status that its request is answered with."""
+    told = shown(record)
+    if error := told.get("error"):
+        told["error"] = {**error, "status": problem_of_job(error).status}
+    return told

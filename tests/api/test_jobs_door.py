@@ -55,6 +55,7 @@ def test_jobs_are_listed_newest_first_page_by_page(client: Client, make_client: 
         record: Any = client.get(f"/jobs/{job['id']}").json
         assert job == {name: value for name, value in record.items() if name != "result"}
     failed: Any = client.get("/jobs?state=failed&limit=2").json
+    assert {job["error"]["status"] for job in failed["jobs"]} == {422}
     assert [job["id"] for job in failed["jobs"]] == [job["id"] for job in listed if job["state"] == "failed"][:2]
     rest: Any = client.get(f"/jobs?state=failed&limit=2&after={failed['after']}").json
     assert (len(rest["jobs"]), rest["after"]) == (1, None)
