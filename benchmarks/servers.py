@@ -1,42 +1,47 @@
-"""Starting the servers that are measured, one worker each, and stopping them again."""
+"""Starting the servers that are measured, and stopping them again."""
 
-import json
 import os
 import secrets
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
 
+from benchmarks import peers
+from benchmarks.processes import running
+from benchmarks.requests import FORMS, Rows, as_json
+from benchmarks.wrk import Request
 from service.config import Config
-from tests.support import ROOT, Service, ask, free_port
+from tests.support import ROOT, Service, free_port
 
 FEATURES = 10
 TOKEN = secrets.token_urlsafe(32)
-FIT = """\
-import json, sys
-import joblib, numpy
-from sklearn.linear_model import LinearRegression
-data = json.load(open("data.json"))
-joblib.dump(LinearRegression().fit(numpy.array(data["instances"]), numpy.array(data["targets"])), "model.joblib")
-"""
+READ_TOKEN = secrets.token_urlsafe(32)
+Started = AbstractContextManager[tuple[str, int]]  # the address of a server, and the id of its first process
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it predicts, how it wants rows to be sent, and how many it can be sent at once."""
+    """A server: how it is started in a folder with a number of workers, and where it takes rows in which form."""
 
     name: str
-    url: str
-    body: Callable[[list[list[float]]], bytes]
-    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
-    most_rows: int = 1000
+    start: Callable[[Path, int], Started]
+    paths: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    most_rows: int = 100_000
+    predicts: bool = True
+    version: str = ""
+
+    def request(self, form: str, rows: Rows) -> Request:
+        """The request for rows."""
+        made = FORMS[form](self.paths[form], rows)
+        return Request(made.path, made.body, {**made.headers, **self.headers})
 
 
 def training() -> dict[str, Any]:
@@ -45,50 +50,44 @@ def training() -> dict[str, Any]:
     return {"instances": data.data.tolist(), "targets": data.target.tolist()}
 
 
-def instances(rows: list[list[float]]) -> bytes:
-    """Rows as a prediction request."""
-    return json.dumps({"instances": rows}).encode()
+def fitted() -> tuple[list[float], float]:
+    """Weight and bias of the model of these data."""
+    data = load_diabetes()
+    fit = LinearRegression().fit(data.data, data.target)
+    return fit.coef_.tolist(), float(fit.intercept_)
 
 
 @contextmanager
-def plumbline(directory: Path) -> Iterator[Service]:
-    """The service as it ships, with one worker and a write token, and the diabetes model trained."""
-    service = Service(directory, WORKERS="1", WRITE_TOKEN=TOKEN).start()
+def plumbline(directory: Path, *, workers: int = 1, **settings: str) -> Iterator[Service]:
+    """The service as it ships, with tokens to write and to read, and the diabetes model trained."""
+    service = Service(directory, WORKERS=str(workers), WRITE_TOKEN=TOKEN, READ_TOKEN=READ_TOKEN, **settings).start()
     try:
-        trained = service.post("/train", training(), headers={"Authorization": f"Bearer {TOKEN}"})
+        trained = service.post("/train", training(), headers=bearer(TOKEN) | {"Prefer": "wait=60"}, timeout=90)
         assert trained.status == 201, trained.body
         yield service
     finally:
         service.stop()
 
 
-@contextmanager
-def process(arguments: list[str], directory: Path, ready: str, body: bytes, environ: dict[str, str] | None = None) -> Iterator[None]:
-    """A server in a process of its own, from the moment it answers `body`."""
-    with (directory / "log").open("wb") as log:
-        running = subprocess.Popen(arguments, cwd=directory, env=os.environ | (environ or {}), stdout=log, stderr=log)
-    try:
-        for _ in range(600):
-            assert running.poll() is None, (directory / "log").read_text()
-            try:
-                if ask(ready, method="POST", body=body, headers={"Content-Type": "application/json"}).status == 200:
-                    break
-            except OSError:
-                pass
-            subprocess.run(["sleep", "0.1"], check=True)
-        yield
-    finally:
-        running.terminate()
-        running.wait(30)
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 @contextmanager
-def bare_flask(directory: Path) -> Iterator[str]:
-    """The yardstick under Gunicorn with the settings of the service; yields its address."""
+def _plumbline(directory: Path, workers: int) -> Iterator[tuple[str, int]]:
+    with plumbline(directory, workers=workers) as service:
+        assert service.process is not None
+        yield service.url, service.process.pid
+
+
+@contextmanager
+def _bare_flask(directory: Path, workers: int, *, path: str) -> Iterator[tuple[str, int]]:
+    """The yardstick under Gunicorn with the settings of the service."""
     address = f"127.0.0.1:{free_port()}"
     options = {
         "bind": address,
-        "workers": "1",
+        "workers": str(workers),
         "threads": str(Config.from_environ({}).threads),
         "worker-class": "service.worker.worker.Worker",
         "keep-alive": "75",
@@ -96,47 +95,31 @@ def bare_flask(directory: Path) -> Iterator[str]:
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "gunicorn", *arguments, "--no-control-socket", "--chdir", str(ROOT), "benchmarks.bare:app"]
-    with process(command, directory, f"http://{address}/answer", b"{}"):
-        yield f"http://{address}"
+    with running(command, directory, os.environ, f"http://{address}", as_json(path, {})) as pid:
+        yield f"http://{address}", pid
 
 
-@contextmanager
-def mlserver(directory: Path, venv: Path) -> Iterator[str]:
-    """MLServer with its scikit-learn runtime serving the same model, from a virtual environment that has it; yields its address."""
-    (directory / "data.json").write_text(json.dumps(training()))
-    subprocess.run([venv / "bin" / "python", "-c", FIT], cwd=directory, check=True)
-    model = {"name": "m", "implementation": "mlserver_sklearn.SKLearnModel", "parameters": {"uri": "./model.joblib", "version": "1"}}
-    (directory / "model-settings.json").write_text(json.dumps(model))
-    port = free_port()
-    ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
-    (directory / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "parallel_workers": 0, "debug": False} | ports))
-    url = f"http://127.0.0.1:{port}/v2/models/m/infer"
-    path = {"PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    with process([str(venv / "bin" / "mlserver"), "start", "."], directory, url, tensor([[0.0] * FEATURES]), path):
-        yield url
+def _peer(directory: Path, workers: int, *, name: str, model: tuple[list[float], float]) -> Started:
+    return peers.peer(name, directory, model, workers=workers)
 
 
-def tensor(rows: list[list[float]]) -> bytes:
-    """Rows as an Open Inference request with flat data."""
-    flat = [number for row in rows for number in row]
-    return json.dumps({"inputs": [{"name": "x", "shape": [len(rows), FEATURES], "datatype": "FP64", "data": flat}]}).encode()
+def servers(chosen: Sequence[str]) -> list[Server]:
+    """Plumbline, the yardsticks, and the chosen peers, none of them started."""
+    model = fitted()
+    ours = [
+        Server("plumbline", _plumbline, {"instances": "/predict", "v2 binary": "/v2/models/default/infer"}, bearer(READ_TOKEN)),
+        # Gunicorn cuts off a large body that is not read
+        Server("bare flask", partial(_bare_flask, path="/answer"), {"instances": "/answer"}, most_rows=1, predicts=False),
+        Server("bare flask, body read", partial(_bare_flask, path="/read"), {"instances": "/read"}, most_rows=1000, predicts=False),
+    ]
+    others = [
+        Server(name, partial(_peer, name=name, model=model), dict.fromkeys(peer.forms, peer.path), version=peers.version(name))
+        for name, peer in peers.PEERS.items()
+        if name in chosen
+    ]
+    return ours + others
 
 
-@contextmanager
-def servers(mlserver_venv: Path | None) -> Iterator[list[Server]]:
-    """All servers to be measured, running at the same time and idle until asked."""
-    with ExitStack() as stack:
-
-        def directory() -> Path:
-            return Path(stack.enter_context(tempfile.TemporaryDirectory()))
-
-        service = stack.enter_context(plumbline(directory()))
-        flask = stack.enter_context(bare_flask(directory()))
-        running = [
-            Server("plumbline", f"{service.url}/predict", instances),
-            Server("bare flask", f"{flask}/answer", instances, most_rows=1),  # Gunicorn cuts off a large body that is not read
-            Server("bare flask, body read", f"{flask}/read", instances),
-        ]
-        if mlserver_venv is not None:
-            running.append(Server("mlserver", stack.enter_context(mlserver(directory(), mlserver_venv)), tensor))
-        yield running
+def workers(text: str) -> int:
+    """A number of worker processes; "all" is one for each core."""
+    return os.cpu_count() or 1 if text == "all" else int(text)

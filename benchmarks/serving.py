@@ -1,104 +1,192 @@
-"""Predictions per second of Plumbline beside a bare Flask answer under the same Gunicorn settings, and beside MLServer.
+"""Predictions per second of Plumbline beside other servers of predictions in Python, and beside a bare Flask answer.
 
-    python -m benchmarks.serving [--rounds 5] [--seconds 3] [--mlserver VIRTUAL_ENVIRONMENT]
+    python -m benchmarks.serving [--peers NAME ...] [--workers 1|all] [--rounds 3] [--seconds 5] [--json FILE]
 
-Rounds are interleaved, every server once and then again, so that a drift of the machine's speed meets all of them alike;
-only the ratios within one run mean anything. Needs wrk (Debian package `wrk`).
+Rounds are interleaved: every server is started, checked to give the model's predictions, measured alone and stopped, one after the
+other, and then all of them again. So a drift of the machine's speed meets all alike, and ratios are taken within a round. Needs wrk
+(Debian package `wrk`), and the environments of the peers: `python -m benchmarks.peers setup`.
 """
 
 import argparse
-import os
 import random
-import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.servers import FEATURES, Server, servers
+import numpy as np
 
-CONNECTIONS = 8
-CASES = {"1 row": 1, "1,000 rows": 1000}
-MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-SCRIPT = """\
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-local file = io.open(os.getenv("BODY"), "rb")
-wrk.body = file:read("*a")
-file:close()
-"""
+from benchmarks import peers, results, wrk
+from benchmarks.processes import pss_of_all
+from benchmarks.requests import LENGTH, Rows, numbers
+from benchmarks.servers import FEATURES, Server, fitted, servers, workers
+from tests.support import ask
+
+JSON = ("instances", "inputs", "v2")
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measurement: requests per second, and milliseconds that half and 99 % of the requests took at most."""
+class Case:
+    """Rows per request, the forms that are measured, and the peers that stand beside them in JSON because they have no others."""
 
-    rate: float
-    p50: float
-    p99: float
+    rows: int
+    forms: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    connections: int = 8
+    least_seconds: int = 1
 
-
-def find_wrk() -> str:
-    """The wrk program, installed from the distribution where that is possible."""
-    if shutil.which("wrk") is None and shutil.which("apt-get") and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update", "-qq"], check=False)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "wrk"], check=False)
-    program = shutil.which("wrk")
-    if program is None:
-        sys.exit("wrk is needed: install the package `wrk`")
-    return program
+    def form(self, server: Server) -> str | None:
+        """The form in which a server takes part, if it does."""
+        if self.rows > server.most_rows:
+            return None
+        forms = (*self.forms, *JSON) if server.name in self.beside else self.forms
+        return next((form for form in forms if form in server.paths), None)
 
 
-def measure(wrk: str, server: Server, body: Path, script: Path, seconds: int) -> Figure:
-    """The load of one server for some seconds, after a second of warming up."""
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", "--latency", "-s", str(script), server.url]
-    environ = os.environ | {"BODY": str(body)}
-    subprocess.run([*command, "-d1s"], env=environ, capture_output=True, check=True)
-    out = subprocess.run([*command, f"-d{seconds}s"], env=environ, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in out or "Socket errors" in out:
-        sys.exit(f"{server.name} failed under load:\n{out}")
-    latency = {percent: float(number) * MILLISECONDS[unit] for percent, number, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", out)}
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
-    assert rate is not None
-    return Figure(float(rate[1]), latency["50"], latency["99"])
+CASES = {
+    "1 row": Case(1, JSON),
+    "1,000 rows": Case(1_000, JSON),
+    "1,000 rows, binary": Case(1_000, ("v2 binary",), ("mlserver", "kserve")),
+    "100,000 rows, binary": Case(100_000, ("v2 binary",), ("mlserver", "kserve"), connections=2, least_seconds=10),
+}
+OURS = "plumbline"
 
 
-def table(figures: dict[tuple[str, str], list[Figure]]) -> None:
-    """Print medians over the rounds, and ratios of rates within each round."""
-    print(f"{'case':12} {'server':22} {'requests/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'plumbline is':>14}")
-    for (case, name), rounds in figures.items():
-        rate, p50, p99 = (statistics.median(getattr(figure, key) for figure in rounds) for key in ("rate", "p50", "p99"))
-        own = figures[case, "plumbline"]
-        ratio = statistics.median(mine.rate / other.rate for mine, other in zip(own, rounds, strict=True))
-        compared = "" if name == "plumbline" else f"{ratio:.2f} times"
-        print(f"{case:12} {name:22} {rate:10.0f} {p50:8.2f} {p99:8.2f} {compared:>14}")
+@dataclass(frozen=True)
+class Measured:
+    """A server in one case of one round: its figure, the MB of all its processes after the load, and how long it took to start."""
+
+    figure: wrk.Figure
+    megabytes: float
+    start_seconds: float
+
+
+Figures = dict[tuple[str, str], list[Measured]]
+
+
+def measure(server: Server, cases: dict[str, Case], rows: Rows, expected: np.ndarray, asked: argparse.Namespace) -> dict[str, Measured]:
+    """One server, started anew, in every case in which it takes part; by case."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        with server.start(Path(folder), asked.workers) as (url, pid):
+            started = time.monotonic() - began
+            for name, case in cases.items():
+                form = case.form(server)
+                if form is None:
+                    continue
+                request = server.request(form, rows[: case.rows])
+                check(server, url, request, expected[: case.rows], binary="binary" in form)
+                seconds = max(asked.seconds, case.least_seconds)
+                figure = wrk.measure(url, [request], seconds=seconds, connections=case.connections)
+                found[name] = Measured(figure, pss_of_all(pid), started)
+    return found
+
+
+def check(server: Server, url: str, request: wrk.Request, expected: np.ndarray, *, binary: bool) -> None:
+    """That the server answers with the model's predictions, in the form that was asked for."""
+    reply = ask(url + request.path, method="POST", body=request.body, headers=dict(request.headers), timeout=60)
+    assert reply.status == 200, (server.name, reply.status, reply.body[:1000])
+    if server.predicts:
+        assert (LENGTH.lower() in reply.headers) == binary, (server.name, reply.headers)
+        np.testing.assert_allclose(numbers(reply), expected, rtol=1e-9, err_msg=server.name)
+
+
+def copied(rows: int) -> float:
+    """Rows per second of copying as many rows in memory, again and again: the most that any server could reach."""
+    X, times = np.random.default_rng(0).normal(size=(rows, FEATURES)), []
+    Y = np.empty_like(X)
+    until = time.perf_counter() + 0.3
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        np.copyto(Y, X)
+        times.append(time.perf_counter() - started)
+    return rows / statistics.median(times)
+
+
+def ratio(ours: Sequence[Measured], theirs: Sequence[Measured], key: str = "rate") -> float:
+    """The median over the rounds of our figure as a multiple of theirs in the same round."""
+    return statistics.median(getattr(a.figure, key) / getattr(b.figure, key) for a, b in zip(ours, theirs, strict=True))
+
+
+def table(figures: Figures, cases: dict[str, Case], running: Sequence[Server], copies: dict[str, list[float]]) -> list[results.Row]:
+    """Print medians over the rounds, and ratios within each round; the same as rows."""
+    speeds, rest = f"{'requests/s':>11} {'rows/s':>11} {'of a copy':>10}", f"{'p50 ms':>9} {'p99 ms':>9} {'MB':>6} {'start s':>8}"
+    print(f"{'case':22}{'server':26}{speeds} {rest} {'plumbline is':>14}")
+    taking_part = [(name, server) for name in cases for server in running if (name, server.name) in figures]
+    rows = [row(name, cases[name], server, figures, copies[name]) for name, server in taking_part]
+    for one in rows:
+        few = one["requests_per_second"] < 100
+        speeds = f"{one['requests_per_second']:11,.{1 if few else 0}f} {one['rows_per_second']:11,.0f} {one['share_of_copy']:10.2%}"
+        rest = f"{one['p50_ms']:9.2f} {one['p99_ms']:9.2f} {one['megabytes']:6.0f} {one['start_seconds']:8.1f}"
+        compared = "" if one["server"] == OURS else f"{one['plumbline_is']:8.2f} times"
+        print(f"{one['case']:22}{one['server']:26}{speeds} {rest} {compared}")
+    return rows
+
+
+def row(name: str, case: Case, server: Server, figures: Figures, copies: Sequence[float]) -> results.Row:
+    """A server in a case, over all rounds."""
+    rounds = figures[name, server.name]
+    middle = wrk.median([one.figure for one in rounds])
+    return {
+        "case": name,
+        "server": server.name if case.form(server) in case.forms else f"{server.name} (JSON)",
+        "version": server.version,
+        "requests_per_second": middle.rate,
+        "rows_per_second": middle.rate * case.rows,
+        "share_of_copy": statistics.median(one.figure.rate * case.rows / copy for one, copy in zip(rounds, copies, strict=True)),
+        "p50_ms": middle.p50,
+        "p99_ms": middle.p99,
+        "megabytes": statistics.median(one.megabytes for one in rounds),
+        "start_seconds": statistics.median(one.start_seconds for one in rounds),
+        "plumbline_is": ratio(figures[name, OURS], rounds),
+    }
+
+
+def verdicts(figures: Figures, cases: Sequence[str], chosen: Sequence[str]) -> None:
+    """Print how Plumbline stands beside the peer that was best in each round, and beside MLServer."""
+    for name in cases:
+        ours, beside = figures[name, OURS], {peer: figures[name, peer] for peer in chosen if (name, peer) in figures}
+        if not beside:
+            continue
+        best = [max(found, key=lambda one: one.figure.rate) for found in zip(*beside.values(), strict=True)]
+        for label, theirs in {"the best peer": best, "mlserver": beside.get("mlserver", [])}.items():
+            if theirs:
+                print(f"{name}: {ratio(ours, theirs):.2f} times the requests/s of {label}, {ratio(ours, theirs, 'p99'):.2f} times its p99")
 
 
 def main() -> None:
     """Run all rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--mlserver", type=Path, metavar="VIRTUAL_ENVIRONMENT", help="has mlserver and mlserver-sklearn installed")
-    arguments = parser.parse_args()
-    wrk, numbers = find_wrk(), random.Random(1)
-    figures: dict[tuple[str, str], list[Figure]] = {}
-    with tempfile.TemporaryDirectory() as folder, servers(arguments.mlserver) as running:
-        script = Path(folder) / "post.lua"
-        script.write_text(SCRIPT)
-        for case, count in CASES.items():
-            rows = [[round(numbers.gauss(0, 1), 6) for _ in range(FEATURES)] for _ in range(count)]
-            for server in running:
-                (Path(folder) / f"{case}.{server.name}").write_bytes(server.body(rows))
-        for _ in range(arguments.rounds):
-            for case, count in CASES.items():
-                for server in (server for server in running if server.most_rows >= count):
-                    figure = measure(wrk, server, Path(folder) / f"{case}.{server.name}", script, arguments.seconds)
-                    figures.setdefault((case, server.name), []).append(figure)
-    table(dict(sorted(figures.items())))
+    parser.add_argument("--peers", nargs="*", choices=list(peers.PEERS), metavar="NAME", help="default: those that are set up")
+    parser.add_argument("--workers", type=workers, default=1, metavar="N|all", help="worker processes of each server")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args()
+    chosen = peers.present() if asked.peers is None else asked.peers
+    cases, running = {name: CASES[name] for name in asked.cases}, servers(chosen)
+    print(results.heading() + f"; {asked.workers} worker(s) each, medians of {asked.rounds} rounds")
+    print(", ".join(f"{server.name} {server.version}" for server in running if server.version) or "no peers", flush=True)
+    draw = random.Random(1)
+    rows = [[round(draw.gauss(0, 1), 6) for _ in range(FEATURES)] for _ in range(max(case.rows for case in cases.values()))]
+    weight, bias = fitted()
+    expected = np.array(rows) @ np.array(weight) + bias
+    figures: Figures = {}
+    copies: dict[str, list[float]] = {}
+    for _ in range(asked.rounds):
+        for name, case in cases.items():
+            copies.setdefault(name, []).append(copied(case.rows))
+        for server in running:
+            for name, measured in measure(server, cases, rows, expected, asked).items():
+                figures.setdefault((name, server.name), []).append(measured)
+    written = table(figures, cases, running, copies)
+    verdicts(figures, list(cases), chosen)
+    if asked.json:
+        results.save(asked.json, "serving", written, workers=asked.workers, rounds=asked.rounds)
 
 
 if __name__ == "__main__":

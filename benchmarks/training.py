@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.servers import TOKEN, plumbline, training
+from benchmarks.servers import TOKEN, bearer, plumbline, training
 
 WARM = 5
 
@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, plumbline(Path(folder)) as service:
         for _ in range(WARM + count):
             started = time.perf_counter()
-            reply = service.post("/train", request, headers={"Authorization": f"Bearer {TOKEN}"})
+            reply = service.post("/train", request, headers=bearer(TOKEN))
             seconds.append(time.perf_counter() - started)
             assert reply.status == 201, reply.body
     ordered = sorted(1e3 * second for second in seconds[WARM:])

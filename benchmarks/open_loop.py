@@ -1,0 +1,207 @@
+"""A load of fixed arrivals: requests fall due at even intervals, whether or not the server keeps up.
+
+The latency of a request counts from the instant at which it was due, so that the requests that a stalled server keeps from being sent
+are not left out of its figures (coordinated omission). The generator is one process of one thread with a few kept connections, asked in
+turn; it measures itself as well: how late it was to send what was due and could be sent, and its share of a processor.
+"""
+
+import gc
+import json
+import select
+import socket
+import subprocess
+import sys
+import time
+from array import array
+from collections import deque
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.wrk import Request
+
+CONNECTIONS = 16
+LAST_SECONDS = 5.0  # time given to the requests in flight at the end
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load met: requests due, those not answered by 200, milliseconds of the answered from due to answered.
+
+    `late_p99` is how late, in milliseconds, the generator sent what it could have sent when it was due; `processor` its share of one.
+    """
+
+    requests: int
+    failures: int
+    seconds: float
+    p50: float
+    p99: float
+    p999: float
+    longest: float
+    late_p99: float
+    processor: float
+
+
+class OpenLoop:
+    """A load on a server from entering the block to leaving it; `load` is there afterwards."""
+
+    load: Load
+
+    def __init__(self, url: str, request: Request, rate: float) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        headers = {"Host": f"{host}:{port}", **request.headers, "Content-Length": str(len(request.body))}
+        head = f"POST {request.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+        self._settings = {"host": host, "port": int(port), "text": (head.encode() + request.body).decode(), "rate": rate}
+
+    def __enter__(self) -> Self:
+        """Start the generator in a process of its own."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.open_loop"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(self._settings) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "started\n"
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop the generator: it stops when its standard input ends."""
+        out, _ = self._process.communicate(timeout=LAST_SECONDS + 60)
+        if kind is None:
+            self.load = Load(**json.loads(out))
+
+
+class _Connection:
+    """A kept connection; `due` is when the request that it waits for was due."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address, timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(0)
+        self.due, self.received = 0.0, b""
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def take(self) -> int | None:
+        """The status of the answer once it has arrived whole; 0 when there will be none."""
+        try:
+            piece = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return None
+        except OSError:
+            piece = b""
+        if not piece:
+            return 0
+        self.received += piece
+        head = self.received.find(b"\r\n\r\n")
+        if head < 0:
+            return None
+        start = self.received.lower().index(b"content-length:", 0, head) + 15
+        if len(self.received) < head + 4 + int(self.received[start : self.received.index(b"\r", start)]):
+            return None
+        status, self.received = int(self.received[9:12]), b""
+        return status
+
+
+class _Generator:
+    """The loop; times are those of `time.perf_counter`."""
+
+    def __init__(self, address: tuple[str, int], text: bytes) -> None:
+        self._address, self._text = address, text
+        self._free = deque(_Connection(address) for _ in range(CONNECTIONS))
+        self._busy: set[_Connection] = set()
+        self._waiting: deque[float] = deque()  # due, and not sent yet
+        self._latencies, self._late = array("d"), array("d")
+        self._failures = 0
+
+    def run(self, rate: float) -> Load:
+        """Send until standard input ends, then wait for what is in flight."""
+        began, used, sent = time.perf_counter(), time.process_time(), 0
+        due, interval, stopping = began, 1 / rate, False
+        while not stopping:
+            ready, _, _ = select.select([sys.stdin, *self._busy], [], [], max(0.0, due - time.perf_counter()))
+            stopping = self._answered(ready)
+            now = time.perf_counter()
+            while due <= now:
+                self._waiting.append(due)
+                sent += 1
+                due = began + sent * interval
+            self._send()
+        seconds, used = now - began, time.process_time() - used
+        self._end()
+        return self._load(sent, seconds, used / seconds)
+
+    def _send(self) -> None:
+        """Send what waits, as long as there are free connections."""
+        held_up = len(self._waiting) > len(self._free)
+        while self._waiting and self._free:
+            connection = self._free.popleft()
+            connection.due = self._waiting.popleft()
+            if not held_up:
+                self._late.append(time.perf_counter() - connection.due)
+            try:
+                connection.socket.send(self._text)
+            except OSError:
+                self._replace(connection)
+            else:
+                self._busy.add(connection)
+
+    def _answered(self, ready: list[Any]) -> bool:
+        """Take in what has arrived; whether it is time to stop."""
+        stopping = False
+        for found in ready:
+            if found is sys.stdin:
+                stopping = True
+                continue
+            status = found.take()
+            if status is None:
+                continue
+            self._busy.discard(found)
+            if status == 0:
+                self._replace(found)
+                continue
+            if status == 200:
+                self._latencies.append(time.perf_counter() - found.due)
+            else:
+                self._failures += 1
+            self._free.append(found)
+        return stopping
+
+    def _replace(self, connection: _Connection) -> None:
+        """A connection that broke took its request with it."""
+        self._failures += 1
+        connection.socket.close()
+        self._free.append(_Connection(self._address))
+
+    def _end(self) -> None:
+        until = time.perf_counter() + LAST_SECONDS
+        while (self._busy or self._waiting) and (left := until - time.perf_counter()) > 0:
+            self._send()
+            ready, _, _ = select.select(list(self._busy), [], [], left)
+            self._answered(ready)
+        self._failures += len(self._busy) + len(self._waiting)
+
+    def _load(self, sent: int, seconds: float, processor: float) -> Load:
+        latencies, late = sorted(self._latencies), sorted(self._late)
+        p50, p99, p999, longest = (_quantile(latencies, share) for share in (0.5, 0.99, 0.999, 1.0))
+        return Load(sent, self._failures, seconds, p50, p99, p999, longest, _quantile(late, 0.99), processor)
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """The smallest value that a share of them does not exceed, in milliseconds; nan when there are none."""
+    return 1e3 * ordered[max(0, -int(-share * len(ordered) // 1) - 1)] if ordered else float("nan")
+
+
+def main() -> None:
+    """Read the settings from standard input, run, and write the figures to standard output."""
+    asked = json.loads(sys.stdin.readline())
+    generator = _Generator((asked["host"], asked["port"]), asked["text"].encode())
+    print("started", flush=True)
+    gc.disable()  # nothing in the loop makes cycles; a collection would be taken for the server's latency
+    print(json.dumps(asdict(generator.run(asked["rate"]))))
+
+
+if __name__ == "__main__":
+    main()
