@@ -50,7 +50,7 @@ def load(answer: Any, seconds: float) -> Load:
 
 
 def test_a_stall_counts_for_every_request_that_fell_due_meanwhile() -> None:
-    """A server that stands still for most of the time: as many requests as scheduled, most of them late, by half of the stall at the mean."""
+    """A server that stands still for most of the time: as many requests as scheduled, and most of them late."""
     first: list[float] = []
 
     def answer() -> int:
