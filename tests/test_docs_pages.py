@@ -44,7 +44,7 @@ def test_nothing_that_looks_like_a_snippet_escapes(document: Path) -> None:
     pieces = blocks(document.read_text("utf-8"))
 
     assert document.read_text("utf-8").count("```") == 2 * len(pieces)
-    assert {language for language, _, _ in pieces} <= {"console", "python", "text", "sh"}
+    assert {language for language, _, _ in pieces} <= {"console", "python", "pycon", "text", "sh"}
     lines = [line for language, _, text in pieces if language == "sh" for line in text.splitlines()]
     assert [line for line in lines if not line.startswith((*ELSEWHERE, "  ", "#"))] == []
 

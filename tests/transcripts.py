@@ -1,8 +1,9 @@
 """The snippets of the documentation, and how they are run as a reader would run them; `docs/README.md` tells writers the same.
 
 A `console` block holds commands after `$ ` and under each what it prints. A command goes on while a quote is open or a line ends
-with a backslash. A `python` block is a whole program, and the `text` block that follows it, if one does, is what it prints.
-`…` stands for anything. Numbers are compared to nine digits, and bit for bit in a block that is marked `exact`.
+with a backslash. A `python` block is a whole program, and the `text` block that follows it, if one does, is what it prints. A `pycon`
+block is a whole session, which doctest follows. Otherwise `…` stands for anything, and numbers are compared to nine digits, or bit
+for bit in a block that is marked `exact`.
 """
 
 import os
@@ -46,6 +47,8 @@ def snippets(page: str) -> list[Snippet]:
     for place, (language, exact, text) in enumerate(pieces):
         if language == "console":
             found += [Snippet("console", command, shown, exact) for command, shown in commands(text)]
+        if language == "pycon":
+            found.append(Snippet("pycon", text, None, exact))
         if language == "python":
             following = pieces[place + 1] if place + 1 < len(pieces) else ("", False, "")
             found.append(Snippet("python", text, following[2] if following[0] == "text" else None, following[1]))
@@ -73,6 +76,8 @@ class Reader:
         self._directory = directory
         self._service = service
         self._start = start
+        # On a busy machine a training may take longer than the ten seconds that a request waits for it by itself.
+        (directory / ".curlrc").write_text('header = "Prefer: wait=50"\n')
 
     def run(self, snippet: Snippet) -> str:
         """What a snippet prints."""
@@ -82,8 +87,14 @@ class Reader:
             self._service = self._start(DEVICE="cpu", WORKERS="1", **given)
             return self._as_printed(self._service.log.read_text())
         here = snippet.code.replace(ADDRESS, self._service.url.removeprefix("http://")).replace(".venv/bin/python", sys.executable)
-        command = [sys.executable, "-c", here] if snippet.language == "python" else ["bash", "-euo", "pipefail", "-c", here]
+        (self._directory / "session.txt").write_text(here)
+        command = {
+            "console": ["bash", "-euo", "pipefail", "-c", here],
+            "python": [sys.executable, "-c", here],
+            "pycon": [sys.executable, "-m", "doctest", "-o", "ELLIPSIS", "session.txt"],
+        }[snippet.language]
         environ = os.environ | {"PLUMBLINE_STORE": str(self._service.store), "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+        environ["CURL_HOME"] = str(self._directory)
         done = subprocess.run(command, cwd=self._directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, f"{snippet.code}\n{done.stdout}\n{done.stderr}"
         return self._as_printed(done.stdout)
