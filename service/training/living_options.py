@@ -7,7 +7,7 @@ from typing import Any, Literal
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from service.training.options import ONE_OR_MANY, OneOrMany
+from service.training.options import LABELS, ONE_OR_MANY, OneOrMany
 from service.training.solver import SOLVERS, Gradient, Solver, SolverField
 from service.validation import is_name
 
@@ -37,9 +37,7 @@ class LivingOptionsSchema(ma.Schema):
     if_match = fields.String(load_default=None, data_key=IF_MATCH, validate=is_version, metadata={"description": "the header of that name"})
     promote = fields.Boolean(load_default=True, metadata={"description": "move the alias live to the new version"})
     description = fields.String(load_default="", validate=validate.Length(max=1000))
-    labels = fields.Dict(
-        keys=fields.String(validate=validate.Length(max=64)), values=fields.String(validate=validate.Length(max=256)), load_default=dict
-    )
+    labels = LABELS
     solver = SolverField(load_default=None, validate=without_rows, metadata=SOLVERS | {"default": "that of the base"})
 
     @ma.post_load

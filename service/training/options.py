@@ -32,6 +32,14 @@ class OneOrMany(fields.Field[tuple[str, ...]]):
         return tuple(names)
 
 
+LABELS = fields.Dict(
+    keys=fields.String(validate=validate.Length(max=64)),
+    values=fields.String(validate=validate.Length(max=256)),
+    validate=validate.Length(max=64),
+    load_default=dict,
+)
+
+
 class TrainOptionsSchema(ma.Schema):
     """Options of `POST /train` beside the data."""
 
@@ -70,9 +78,7 @@ class TrainOptionsSchema(ma.Schema):
     )
     history = fields.Boolean(load_default=False, metadata={"description": "gradient training: loss and parameters of every epoch"})
     dtype = fields.String(load_default="float64", validate=validate.OneOf(["float64", "float32"]))
-    labels = fields.Dict(
-        keys=fields.String(validate=validate.Length(max=64)), values=fields.String(validate=validate.Length(max=256)), load_default=dict
-    )
+    labels = LABELS
     solver = SolverField(load_default=Exact, metadata=SOLVERS)
 
     @ma.post_load

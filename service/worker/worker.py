@@ -33,6 +33,9 @@ from service.worker.waiting import Waiting
 log = logging.getLogger("plumbline.worker")
 SHORT = 1 << 17  # bytes of a body that is answered in the main loop, some milliseconds of work at most
 
+TYPES = {"CONTENT-TYPE", "ACCEPT"}
+TABLES = ("csv", "arrow", "parquet", "ndjson")
+
 
 class Abandoned(BaseException):
     """The request was answered in this thread's place; it ends here."""
@@ -164,7 +167,7 @@ class Worker(Connections):
         request = conn.parser.request
         if request is None:
             self._answer_here(conn)
-        elif conn.parser.size > SHORT or not self._app.is_quick(request.method, request.path) or not _is_plain(request):
+        elif conn.parser.size > SHORT or not self._app.is_quick(request.method, request.path) or not is_plain(request):
             self._leave(conn)
             self._answer_in_thread(conn)
         elif self._app.is_prediction(request.method, request.path) and "%" not in request.path:
@@ -288,6 +291,8 @@ class Worker(Connections):
             self._give_up(conn)
 
 
-def _is_plain(request: Any) -> bool:
-    """Whether a body is as long as it is; a compressed one unfolds."""
-    return all(name != "CONTENT-ENCODING" for name, _ in request.headers)
+def is_plain(request: Any) -> bool:
+    """Whether a body is as long as it is, for a compressed one unfolds, and needs no library that takes a second to load at first."""
+    return not any(
+        name == "CONTENT-ENCODING" or (name in TYPES and any(table in value.lower() for table in TABLES)) for name, value in request.headers
+    )

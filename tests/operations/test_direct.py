@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from service.worker.arriving import Received
 from service.worker.direct import answer, environ_of
+from service.worker.worker import is_plain
 from tests.support import Service
 
 CFG = Config()
@@ -43,6 +44,23 @@ def test_an_environment_says_what_gunicorn_makes_of_the_head(headers: list[tuple
     assert environ is not None
     assert environ == {name: full[name] for name in environ}
     assert {name for name in full if name.startswith(("HTTP_", "CONTENT_"))} <= set(environ)
+
+
+@pytest.mark.parametrize(
+    ("headers", "plain"),
+    [
+        ("Content-Type: application/json", True),
+        ("Content-Type: application/octet-stream\r\nAccept: */*", True),
+        ("X-Csv: text/csv", True),
+        ("Content-Type: text/CSV; charset=utf-8", False),
+        ("Content-Type: application/x-ndjson", False),
+        ("Content-Type: application/json\r\nAccept: application/vnd.apache.arrow.stream", False),
+        ("Content-Type: application/json\r\nContent-Encoding: gzip", False),
+    ],
+)
+def test_what_may_take_long_is_not_answered_in_the_main_loop(headers: str, *, plain: bool) -> None:
+    """A compressed body unfolds, and the first table makes a worker load a library; both are a thread's work."""
+    assert is_plain(read(f"POST /predict HTTP/1.1\r\n{headers}\r\n\r\n".encode())) is plain
 
 
 def test_what_a_proxy_says_of_the_application_is_left_to_gunicorn() -> None:
