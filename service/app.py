@@ -28,6 +28,7 @@ from service.api.open_inference import OpenInferenceDoor
 from service.api.open_inference_models import open_inference_doors
 from service.api.operations import operations_doors, readiness
 from service.api.predict import PredictDoor
+from service.api.samples import sample_doors
 from service.api.served_models import served_model_doors
 from service.api.submitting import Submitter
 from service.api.train import train_doors
@@ -81,6 +82,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(job_doors(jobs))
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))
+    flask.register_blueprint(sample_doors(store))
     flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
     flask.register_blueprint(operations_doors(opened.watching, registry, openapi.description(), ready))
     flask.register_blueprint(web_doors())

@@ -65,6 +65,7 @@ def config_command() -> None:
     "--ledger", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="Remember which rows were learned."
 )
 @click.option("--folds", type=int, help="Keep the moments of this many folds, for cross-validation without the rows.")
+@click.option("--sample", type=int, default=0, show_default=True, help="Keep this many of the rows, for plots and diagnostics.")
 @click.option("--history", is_flag=True, help="Print loss and parameters of every epoch of gradient training.")
 @click.option("--promote/--no-promote", default=True, show_default=True, help="Whether to serve the new version as live.")
 @click.option("--description", default="", help="A sentence kept with the version.")

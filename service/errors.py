@@ -10,6 +10,7 @@ PlumblineError
 ├── Unauthorized          no token, where one is needed
 ├── Forbidden             a wrong token, or a foreign Origin or Host
 ├── UnknownJob            no such job
+├── NotKept               what is asked for was not kept of this version
 ├── Contradiction         the operation contradicts the model's state
 ├── PreconditionFailed    the state is not the one that `If-Match` or `expect` names
 ├── Cancelled             the job was cancelled before it was done
@@ -73,6 +74,10 @@ class Forbidden(PlumblineError):
 
 class UnknownJob(PlumblineError):
     """No job has this id."""
+
+
+class NotKept(PlumblineError):
+    """What is asked for of a version was not kept when it was made; the text says how to keep it with the next."""
 
 
 class Contradiction(PlumblineError):

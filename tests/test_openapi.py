@@ -268,6 +268,19 @@ def on_siblings(verb: str, request: dict[str, Any], *, model: str = "line") -> C
     return ask
 
 
+def on_sampled(method: str, path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
+    """One request about the first version of `wide` instead, which kept a sample, and has four parameters and two targets."""
+
+    def ask(house: House) -> TestResponse:
+        client = house.client()
+        columns = {"a": [0, 1, 2, 4, 7], "b": ["u", "v", "u", "w", "w"], "c": [1, 3, 5, 2, 2], "d": [2, 0, 1, 4, 4], "w": [1, 2, 1, 1, 0.5]}
+        wide = {"model": "wide", "target": ["c", "d"], "weights": "w", "sample": 3, "columns": columns}
+        assert client.post("/train", json=wide).status_code == 201
+        return client.open(path.replace("line", "wide"), method=method, **(request or {}))
+
+    return ask
+
+
 def guarded(method: str, path: str, request: dict[str, Any] | None = None) -> dict[int, Callable[[House], TestResponse]]:
     """401 and 403 of an operation that needs a token."""
     tokens = {"WRITE_TOKEN": TOKEN, "READ_TOKEN": f"{TOKEN}-read"}
@@ -403,6 +416,23 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         404: asks("GET", "/models/line/versions/2/state_dict"),
         422: asks("GET", f"{VERSION}/state_dict?format=pickle"),
         503: unavailable("GET", f"{VERSION}/state_dict"),
+    },
+    ("get", "/models/{model}/versions/{version}/sample"): {
+        200: on_sampled("GET", f"{VERSION}/sample"),
+        304: on_sampled("GET", f"{VERSION}/sample", {"headers": {"If-None-Match": "*"}}),
+        **guarded("GET", f"{VERSION}/sample"),
+        404: asks("GET", f"{VERSION}/sample"),
+        422: asks("GET", "/models/line/versions/no%20alias/sample"),
+        503: unavailable("GET", f"{VERSION}/sample"),
+    },
+    ("get", "/models/{model}/versions/{version}/cost"): {
+        200: asks("GET", f"{VERSION}/cost"),
+        304: asks("GET", f"{VERSION}/cost", {"headers": {"If-None-Match": "*"}}),
+        **guarded("GET", f"{VERSION}/cost"),
+        404: asks("GET", "/models/line/versions/2/cost"),
+        409: on_sampled("GET", f"{VERSION}/cost?target=c"),
+        422: asks("GET", f"{VERSION}/cost?target=z"),
+        503: unavailable("GET", f"{VERSION}/cost"),
     },
     ("post", "/models/{model}/import"): {
         201: imports("line"),

@@ -26,6 +26,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.UnknownJob: 404,
+    errors.NotKept: 404,
     store_errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Contradiction: 409,

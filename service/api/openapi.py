@@ -9,7 +9,7 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from service.api import open_inference_schemas, row_schemas, schemas, version_schemas
+from service.api import open_inference_schemas, row_schemas, sample_schemas, schemas, version_schemas
 from service.api.answers import ARROW, CSV, JSON
 from service.api.importing import ARCHIVES
 from service.api.operation import BODY, MODEL, READ, VERSION, Operation, path_parameter
@@ -70,6 +70,7 @@ OPTIONS = (
     *((name, "string") for name in ("model", *LISTED, "weights", "labels", "description", "solver", "like")),
     *((name, "boolean") for name in ("intercept", "promote", "new_schema", "history")),
     ("folds", "integer"),
+    ("sample", "integer"),
 )
 CHOICES = {
     "missing": ["error", "drop"], "unseen": ["error", "reference"], "dtype": ["float64", "float32"], "ledger": ["auto", "on", "off"],
@@ -140,6 +141,7 @@ STATE_DICT = {
     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
 }
 FORMAT = _query("format", "string", "as stored, or for `torch.load`", enum=["safetensors", "pt", "json"], default="safetensors")
+TARGET = _query("target", "string", "the target, where there are several")
 ENDS = tuple(_query(name, "string", "number or alias") | {"required": True} for name in ("from", "to"))
 OPERATIONS = (
     Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
@@ -172,6 +174,10 @@ OPERATIONS = (
               (204, *READ, 404, 409, 422, 503), parameters=(MODEL, VERSION)),
     Operation("get", "/models/{model}/versions/{version}/state_dict", "The weights as a file.", STATE_DICT, (*LOOK, 304),
               parameters=(MODEL, VERSION, FORMAT, IF_NONE_MATCH)),
+    Operation("get", "/models/{model}/versions/{version}/sample", "The sampled rows of a version, with their diagnostics.",
+              sample_schemas.DiagnosticsSchema, (*LOOK, 304), parameters=(MODEL, VERSION, IF_NONE_MATCH)),
+    Operation("get", "/models/{model}/versions/{version}/cost", "The mean squared error as a function of the parameters, at most three.",
+              sample_schemas.CostSchema, (*LOOK, 304, 409), parameters=(MODEL, VERSION, TARGET, IF_NONE_MATCH)),
     Operation("post", "/models/{model}/import", "Publish a version that `service export` wrote.", schemas.VersionSchema,
               (201, 202, *READ, 409, *BODY, 429, 503, 507), body=IMPORT_BODY, parameters=(MODEL, *IMPORT_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
     Operation("get", "/models/{model}/diff", "Two versions side by side.", version_schemas.ComparisonSchema, LOOK,

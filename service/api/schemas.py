@@ -158,6 +158,7 @@ class MemorySchema(ma.Schema):
 
     ledger = fields.Boolean(required=True, metadata={"description": "whether it knows its rows, so that they can be forgotten"})
     folds = fields.Integer(required=True, metadata={"description": "how many folds have moments of their own, for cross-validation"})
+    sample = fields.Boolean(required=True, metadata={"description": "whether it kept a sample of its rows, which `…/sample` shows"})
 
 
 class ForgottenSchema(ma.Schema):

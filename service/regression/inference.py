@@ -151,6 +151,16 @@ def intervals(fit: Fit, X: Array, predictions: Array, *, level: float = 0.95, le
     )
 
 
+def standardized(fit: Fit, residuals: Array, leverages: Array, weights: Array) -> Array:
+    """Residuals [k, t] of training rows in standard errors of their own: sqrt(w) r / (s sqrt(1 - h)).
+
+    ``leverages`` h [k] include the ``weights`` w [k]. A row that determines its own fit, and rows of a perfect fit, have none: nan.
+    """
+    spread = _residual_std(fit) * np.sqrt(np.maximum(1.0 - leverages, 0.0))[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(spread > 0, np.sqrt(weights)[:, None] * residuals / spread, np.nan)
+
+
 def contributions(fit: Fit, X: Array) -> tuple[Array, Array]:
     """The baseline [t], which is the prediction at the training means, and what each column adds to it [k, p, t].
 

@@ -13,11 +13,13 @@ and Flood 2014), scatters them and leaves the bound as it is.
 """
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.regression.limbs import Integers
 from service.regression.products import Array
 
 Digests = NDArray[np.uint64]
@@ -51,7 +53,36 @@ class RowHasher:
         return digests
 
 
-def fold_of(X: Array, Y: Array, weights: Array | None = None, *, folds: int) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Groups:
+    """Rows by equal digests: `order` [n] lists them group by group, in their order within each; a group begins at `starts` [groups]."""
+
+    order: Integers
+    starts: Integers
+    counts: Integers
+
+    @property
+    def first(self) -> Integers:
+        """The first row of each group."""
+        return self.order[self.starts]
+
+    def last(self, left: Integers) -> Integers:
+        """The last `left` [groups] rows of each group."""
+        ends = self.starts + self.counts
+        return np.concatenate([self.order[ends[group] - left[group] : ends[group]] for group in np.flatnonzero(left)] or [self.order[:0]])
+
+
+def groups_of(digests: Digests) -> Groups:
+    """The groups of equal rows of digests [n, 2], ascending."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ascending = digests[order]
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = (ascending[1:] != ascending[:-1]).any(axis=1)
+    starts = np.flatnonzero(begins)
+    return Groups(order, starts, np.diff(np.append(starts, len(order))))
+
+
+def fold_of(X: Array, Y: Array, weights: Array | None = None, *, folds: int) -> Integers:
     """The fold [n] of each row, from 0 to ``folds`` - 1: equal rows share one, whatever model they come to and when."""
     digests = _folding().digests(X, Y, weights)
     return (digests[:, 0] % np.uint64(folds)).astype(np.int64)

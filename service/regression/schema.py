@@ -7,7 +7,7 @@ the model's line was created, stands in `frame`. Invariant: the same values in t
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
@@ -41,6 +41,21 @@ class Frame:
     unseen: UnseenPolicy = "error"
     polynomials: Mapping[str, PolynomialBasis] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class TrainingDesign(NamedTuple):
+    """Design rows X [k, p]; which of the rows given they are, `kept` [n], None for all; and the values that X was built of.
+
+    `values` is None where X is those values itself.
+    """
+
+    X: Array
+    kept: Mask | None
+    values: Values | None
+
+    def features(self, names: Sequence[str]) -> Array:
+        """The features [k, names] themselves: numbers as they are, categories by their place among those of the frame."""
+        return self.X if self.values is None else self.values.matrix(names)
 
 
 @dataclass(frozen=True)
@@ -99,20 +114,21 @@ class Schema:
                 return matrix
         return self._built(self._read(data, names))
 
-    def training_design(self, data: Data, *, names: Sequence[str] | None = None) -> tuple[Array, Mask | None]:
-        """As `design`, but where missing is "drop" of the complete rows alone; and which were kept [n], None for all."""
+    def training_design(self, data: Data, *, names: Sequence[str] | None = None) -> TrainingDesign:
+        """As `design`, but where missing is "drop" of the complete rows alone."""
         if self.is_plain and isinstance(data, np.ndarray):
             matrix = in_order(data, self.feature_names, names)
             if all_finite(matrix):
-                return matrix, None
+                return TrainingDesign(matrix, None, None)
         values = self._read(data, names)
         kept = values.complete()
         if self.frame.missing == "error" or kept.all():
-            return self._built(values), None
+            return TrainingDesign(self._built(values), None, values)
         if values.errors:  # what is wrong is not missing, and its row is not dropped
             raise RowErrors(values.errors)
         try:
-            return self._built(values.keep(kept)), kept
+            whole = values.keep(kept)
+            return TrainingDesign(self._built(whole), kept, whole)
         except RowErrors as error:
             places = np.flatnonzero(kept)
             raise RowErrors([e if e.row is None else e._replace(row=int(places[e.row])) for e in error.errors]) from error

@@ -43,6 +43,11 @@ class Values:
             {name: code[mask] for name, code in self.codes.items()},
         )
 
+    def matrix(self, features: Sequence[str]) -> Array:
+        """The rows [count, features] as numbers, categories by their codes; one that is unseen stands for the reference, 0."""
+        known: dict[str, Array] = {name: np.maximum(code, 0).astype(np.float64) for name, code in self.codes.items()}
+        return np.column_stack([self.numbers[name] if name in self.numbers else known[name] for name in features])
+
     def checked(self, *, unseen_is_reference: bool) -> "Values":
         """These values when none is missing and every category is known or may stand for the reference; else raises RowErrors."""
         errors = list(self.errors)

@@ -15,6 +15,7 @@ from service.errors import MustWait
 
 if TYPE_CHECKING:
     from service.regression.least_squares import Fit
+    from service.regression.moments import Moments
 
 MOMENTS = "moments"
 EXACT = "exact"
@@ -54,14 +55,22 @@ class Learned:
                 self._fit = self._solved()
             return self._fit
 
-    def _solved(self) -> "Fit":
-        from service.regression.least_squares import solve  # noqa: PLC0415 - scipy takes 0.2 s to import
-        from service.regression.moments import Moments  # noqa: PLC0415
+    def moments(self) -> "Moments":
+        """The exact sums themselves, read anew.
+
+        Raises:
+            Forgotten, CorruptObject, StoreUnavailable: as `fit`.
+        """
+        from service.regression.moments import Moments  # noqa: PLC0415 - scipy takes 0.2 s to import
 
         data = self._store.remembered(self._manifest, MOMENTS)
         try:
-            moments = Moments.from_bytes(data)
+            return Moments.from_bytes(data)
         except ValueError as error:
             where = f"version {self._manifest.version} of model {self._manifest.model}"
             raise CorruptObject(f"the moments of {where} cannot be read: {error}") from error
-        return solve(moments, intercept=self._intercept)
+
+    def _solved(self) -> "Fit":
+        from service.regression.least_squares import solve  # noqa: PLC0415
+
+        return solve(self.moments(), intercept=self._intercept)

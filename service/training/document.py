@@ -6,7 +6,7 @@ from model_store.aliases import AliasRecord
 from model_store.errors import CorruptObject
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
-from service.training.pieces import LEDGER, count_folds
+from service.training.pieces import LEDGER, SAMPLE, count_folds
 
 
 def version_document(store: ModelStore, manifest: Manifest) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def version_members(manifest: Manifest) -> dict[str, Any]:
         "labels": dict(manifest.labels),
         "fingerprint": manifest.fingerprint,
         "state_dict": manifest.blobs["state_dict"],
-        "memory": {"ledger": LEDGER in manifest.memory, "folds": count_folds(manifest)},
+        "memory": {"ledger": LEDGER in manifest.memory, "folds": count_folds(manifest), "sample": SAMPLE in manifest.memory},
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from model_store.store import LIVE, ModelStore
 from service.errors import MOST_ERRORS, Contradiction, Invalid
+from service.regression.limbs import Integers
 from service.training.holders import Holders, purged_document
 from service.training.ledger import Wanted
 from service.training.living import Base, Change, commit, designs_of
@@ -18,7 +19,6 @@ from service.training.living_options import LivingOptions
 from service.training.memory import Memory
 from service.training.options import TrainOptions
 from service.training.publishing import Making
-from service.training.segments import Integers
 from service.training.solving import Solved
 from service.training.sources import Source
 from service.training.train import QUIET, Progress, require_exact_products
@@ -46,11 +46,11 @@ class OldRows:
             Invalid: rows are wrong, or there are none.
         """
         self._progress.check()  # an operation that starts again and again can be cancelled
-        kind = base.schema, base.memory.moments.resolution.tolist(), len(base.memory.folds), keys
+        kind = base.kind(), keys
         if self._last is None or self._last[0] != kind:
             leaving = Leaving(base.memory.empty(), Wanted(keys))
             for part in designs_of(self._source, self._asked, base):
-                leaving.memory.add(part.X, part.Y, weights=part.weights)
+                leaving.memory.add(part)
                 leaving.wanted.add(part.X, part.Y, part.weights, places=np.arange(len(part.X)) if part.places is None else part.places)
                 self._progress.rows(leaving.memory.n)
             if not leaving.memory.n:

@@ -10,13 +10,14 @@ from model_store.manifest import Manifest
 from model_store.store import ModelStore
 from service.regression import canonical
 from service.regression.model import LinearRegression
+from service.regression.row_sample import RowSample
 from service.regression.schema import Schema
 from service.training.comparison import comparison
 from service.training.document import version_members
 from service.training.fingerprint import fingerprint_of
 from service.training.framing import check_schema
 from service.training.options import TrainOptions
-from service.training.pieces import MOMENTS
+from service.training.pieces import MOMENTS, SAMPLE
 
 _CONTRADICTIONS = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SafetensorError)
 
@@ -76,6 +77,9 @@ def _checked(archive: Archive) -> Schema:
         moments = {**archive.blobs, **archive.memory}.get(MOMENTS)
         if moments is not None:
             belongs &= fingerprint_of(schema, canonical.from_bytes(moments)) == manifest.fingerprint
+        if (sample := archive.memory.get(SAMPLE)) is not None:
+            rows = RowSample.from_bytes(sample)
+            belongs &= (rows.features, rows.targets) == (len(schema.feature_names), len(schema.targets))
     except _CONTRADICTIONS as error:
         raise _foreign() from error
     if not belongs:

@@ -31,7 +31,7 @@ class NewRows:
         """
         self._progress.check()  # an operation that starts again and again can be cancelled
         ledger = base.memory.ledger
-        kind = base.schema, base.memory.moments.resolution.tolist(), len(base.memory.folds), ledger.key if ledger else None
+        kind = base.kind(), ledger.key if ledger else None
         if self._last is None or self._last[0] != kind:
             memory = replace(base.memory.empty(), ledger=Ledger(key=ledger.key) if ledger else None)
             accumulate(memory, designs_of(self._source, self._asked, base), progress=self._progress, threads=self._threads)

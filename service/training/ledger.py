@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from service.regression.limbs import Integers
 from service.regression.products import Array
-from service.regression.row_digests import Digests, RowHasher
+from service.regression.row_digests import Digests, Groups, RowHasher, groups_of
 from service.training.pieces import LEDGER, Piece
-from service.training.segments import Entries, Groups, Integers, entries_of, groups_of, joined
+from service.training.segments import Entries, entries_of, joined
 
 _FORMAT = 1
 _LARGE = 1 << 16  # rows from which on a segment is not joined any more: no learn waits longer than milliseconds for it

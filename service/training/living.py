@@ -49,6 +49,11 @@ class Base:
             memory.ledger.date(since=0)  # its segments tell of versions of another store
         return cls(manifest, Schema.from_dict(manifest.document["schema"]), memory)
 
+    def kind(self) -> object:
+        """What rows that are read for this base depend on: equal where those read for another one serve it too."""
+        memory = self.memory
+        return self.schema, memory.moments.resolution.tolist(), len(memory.folds), memory.sample and memory.sample.most
+
     def solver(self, asked: Solver | None) -> Solver:
         """The solver asked for, else that of the base.
 
@@ -89,7 +94,7 @@ def designs_of(source: Callable[[TrainOptions], Source], asked: LivingOptions, b
         raise Invalid({"target": [f"is {', '.join(schema.targets)} in version {base.manifest.version}"]})
     opened = source(TrainOptions(weights=asked.weights, **columns_of(schema)))
     for rows in opened.batches():
-        design = design_of(rows, schema, opened.chosen)
+        design = design_of(rows, schema, opened.chosen, features=base.memory.sample is not None)
         yield replace(design, places=seen + (np.arange(rows.count) if design.places is None else design.places))
         seen += rows.count
 

@@ -1,4 +1,4 @@
-"""What a version remembers of its rows, beyond what serves it: exact moments, and where asked for, those of folds and a ledger.
+"""What a version remembers of its rows, beyond what serves it: exact moments; where asked for those of folds, a ledger, a sample.
 
 Invariant: a memory is a function of the multiset of rows alone, those learned less those forgotten; but for the keys of the ledger.
 """
@@ -11,10 +11,11 @@ from model_store.manifest import Manifest
 from model_store.store import ModelStore
 from service.regression.canonical import Canonical
 from service.regression.moments import Moments
-from service.regression.products import Array
 from service.regression.row_digests import fold_of
+from service.regression.row_sample import RowSample
 from service.training.ledger import Ledger
-from service.training.pieces import LEDGER, MOMENTS, Piece, count_folds, fold_name
+from service.training.pieces import LEDGER, MOMENTS, SAMPLE, Piece, count_folds, fold_name
+from service.training.solving import Design
 
 AUTOMATIC_ROWS = 1_000_000  # up to which a training that leaves it open keeps a ledger
 
@@ -30,6 +31,7 @@ class Memory:
     folds: list[Moments | Piece] = field(default_factory=list)
     ledger: Ledger | None = None
     ledger_rows: int | None = None
+    sample: RowSample | None = None
 
     @classmethod
     def load(cls, store: ModelStore, manifest: Manifest, *, own: bool = True) -> "Memory":
@@ -47,19 +49,21 @@ class Memory:
             piece(MOMENTS).read(Moments.from_bytes),
             [piece(fold_name(number)) for number in range(count_folds(manifest))],
             Ledger.load(piece(LEDGER)) if LEDGER in manifest.memory else None,
+            sample=piece(SAMPLE).read(RowSample.from_bytes) if SAMPLE in manifest.memory else None,
         )
 
     def empty(self) -> "Memory":
-        """A memory of no rows in the same frame and of as many folds, without a ledger."""
-        return Memory(self._no_moments(), [self._no_moments() for _ in self.folds])
+        """A memory of no rows in the same frame, of as many folds and as large a sample, without a ledger."""
+        return Memory(self._no_moments(), [self._no_moments() for _ in self.folds], sample=self.sample and self.sample.of_none())
 
     @property
     def n(self) -> int:
         """How many rows are remembered."""
         return self.moments.n
 
-    def add(self, X: Array, Y: Array, *, weights: Array | None = None, threads: int = 1) -> None:
-        """Learn design rows as `Moments.add` does."""
+    def add(self, part: Design, *, threads: int = 1) -> None:
+        """Learn design rows as `Moments.add` does; with a sample, they come with their features."""
+        X, Y, weights = part.X, part.Y, part.weights
         self.moments.add(X, Y, weights=weights, threads=threads)
         if self.folds:
             fold = fold_of(X, Y, weights, folds=len(self.folds))
@@ -70,9 +74,15 @@ class Memory:
             self.ledger.add(X, Y, weights)
             if self.ledger_rows is not None and self.n > self.ledger_rows:
                 self.ledger = None
+        if self.sample:
+            assert part.features is not None  # noqa: S101 - whoever reads rows for a memory looks whether it has a sample
+            self.sample = self.sample.with_rows(part.features, Y, weights)
 
     def merge(self, other: "Memory") -> None:
-        """Learn all that another memory of the same frame holds; a ledger and folds are kept where both have them, of the same number."""
+        """Learn all that another memory of the same frame holds.
+
+        A ledger, a sample and folds are kept where both have them, folds of the same number.
+        """
         self.moments.merge(other.moments)
         self.folds = self.folds if len(self.folds) == len(other.folds) else []
         for number in range(len(self.folds)):
@@ -82,13 +92,19 @@ class Memory:
             self.ledger.append(other.ledger.segments)
         else:
             self.ledger = None
+        self.sample = self.sample.merged(other.sample) if self.sample and other.sample else None
 
     def unmerge(self, other: "Memory") -> None:
-        """Forget all that another memory of the same frame and folds holds, the ledger aside; ValueError as `Moments.unmerge` has it."""
+        """Forget all that another memory of the same frame and folds holds, the ledger aside.
+
+        Raises ValueError where it is told that some of it was never learned: as `Moments.unmerge` has it, or by the sample.
+        """
         self.moments.unmerge(other.moments)
         for number in range(len(self.folds)):
             if (theirs := other.fold(number)).n:
                 self.fold(number).unmerge(theirs)
+        if self.sample and other.sample:
+            self.sample = self.sample.without(other.sample)
 
     def all_folds(self) -> list[Moments]:
         """The moments of each fold."""
@@ -97,7 +113,8 @@ class Memory:
     def pieces(self, moments: Canonical) -> dict[str, bytes | str]:
         """What the store is to keep: bytes, or digests of what it keeps already; `moments` is their canonical form."""
         folds = {fold_name(number): fold.kept() if isinstance(fold, Piece) else fold.to_bytes() for number, fold in enumerate(self.folds)}
-        return {MOMENTS: moments.to_bytes(), **folds, **(self.ledger.pieces() if self.ledger else {})}
+        sample = {SAMPLE: self.sample.to_bytes()} if self.sample else {}
+        return {MOMENTS: moments.to_bytes(), **folds, **(self.ledger.pieces() if self.ledger else {}), **sample}
 
     def fold(self, number: int) -> Moments:
         """The moments of one fold."""

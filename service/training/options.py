@@ -76,6 +76,11 @@ class TrainOptionsSchema(ma.Schema):
         validate=validate.Range(2, 50),
         metadata={"description": "keep the moments of this many folds of the rows, for cross-validation without the rows"},
     )
+    sample = fields.Integer(
+        load_default=0,
+        validate=validate.Range(0, 10_000),
+        metadata={"description": "keep this many of the rows, for pictures and diagnostics; none unless asked"},
+    )
     history = fields.Boolean(load_default=False, metadata={"description": "gradient training: loss and parameters of every epoch"})
     dtype = fields.String(load_default="float64", validate=validate.OneOf(["float64", "float32"]))
     labels = LABELS
@@ -117,6 +122,7 @@ class TrainOptions:
     new_schema: bool = False
     ledger: str = "auto"
     folds: int | None = None
+    sample: int = 0
     history: bool = False
     dtype: str = "float64"
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from model_store.manifest import Manifest
 from model_store.store import ModelStore
 
 MOMENTS = "moments"
+SAMPLE = "sample"
 LEDGER = "ledger"  # its index; its segments are LEDGER.0, LEDGER.1, …
 _FOLD = "folds."
 T = TypeVar("T")

@@ -39,7 +39,7 @@ def refit(
 def with_terms(base: Base, terms: tuple[str, ...] | None) -> tuple[Schema, Memory]:
     """Schema and memory of the base with some of its terms; all features stay, so that rows look as before.
 
-    Folds and ledger tell rows apart by their design, so fewer terms leave them behind.
+    Folds and ledger tell rows apart by their design, so fewer terms leave them behind; a sample has the rows themselves.
 
     Raises:
         Invalid: a term is none of the base's.
@@ -62,4 +62,4 @@ def with_terms(base: Base, terms: tuple[str, ...] | None) -> tuple[Schema, Memor
             "powers are fitted in a shifted basis, so each needs the lower powers of its feature beside it, and the product without it: "
             "keep those, or train again without them"
         ) from error
-    return schema, Memory(base.memory.moments.select(columns, range(len(schema.targets))))
+    return schema, Memory(base.memory.moments.select(columns, range(len(schema.targets))), sample=base.memory.sample)

@@ -3,32 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from service.regression.row_digests import Digests
-
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Rows by equal digests: `order` [n] lists them group by group, in their order within each; a group begins at `starts` [groups]."""
-
-    order: Integers
-    starts: Integers
-    counts: Integers
-
-    @property
-    def first(self) -> Integers:
-        """The first row of each group."""
-        return self.order[self.starts]
-
-    def last(self, left: Integers) -> Integers:
-        """The last `left` [groups] rows of each group."""
-        ends = self.starts + self.counts
-        return np.concatenate([self.order[ends[group] - left[group] : ends[group]] for group in np.flatnonzero(left)] or [self.order[:0]])
+from service.regression.limbs import Integers
+from service.regression.row_digests import Digests, groups_of
 
 
 @dataclass(frozen=True)
@@ -75,16 +54,6 @@ class Entries:
         if entries is None or entries.digests.shape != (len(entries.counts), 2):
             raise ValueError("it is no segment of a ledger")
         return entries
-
-
-def groups_of(digests: Digests) -> Groups:
-    """The groups of equal rows of digests [n, 2], ascending."""
-    order = np.lexsort((digests[:, 1], digests[:, 0]))
-    ascending = digests[order]
-    begins = np.ones(len(order), dtype=np.bool_)
-    begins[1:] = (ascending[1:] != ascending[:-1]).any(axis=1)
-    starts = np.flatnonzero(begins)
-    return Groups(order, starts, np.diff(np.append(starts, len(order))))
 
 
 def entries_of(digests: Digests) -> Entries:

@@ -13,6 +13,7 @@ from service.regression.moments import Moments
 from service.regression.products import self_test, syrk
 from service.rows import Rows
 from service.training.framing import build_schema
+from service.training.memory import Memory
 from service.training.options import TrainOptions
 from service.training.solving import solve
 from service.training.sources import Chosen
@@ -62,9 +63,9 @@ def nist_digits(datasets: list[strd.Dataset]) -> Iterator[tuple[str, float, floa
         rows = Rows((*features, "y"), np.hstack([X, data.y]), len(X), lambda row, name: f"{name}[{row}]")
         source = HeldRows(Chosen(features, ("y",), None), rows)
         schema, batches = build_schema(source, options)
-        moments = Moments(len(schema.columns), 1)
-        accumulate(moments, (design_of(rows, schema, source.chosen) for rows in batches))
-        table = solve(schema, moments, options).document["coefficients"]
+        memory = Memory(Moments(len(schema.columns), 1))
+        accumulate(memory, (design_of(rows, schema, source.chosen) for rows in batches))
+        table = solve(schema, memory.moments, options).document["coefficients"]
         yield data.name, _digits(table, "estimate", data.coefficients), _digits(table, "std_error", data.standard_errors)
 
 

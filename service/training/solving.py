@@ -32,12 +32,16 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Design:
-    """Design rows X [n, p] with targets Y [n, t] and weights [n]; `places` [n]: among the rows read, None where all are there."""
+    """Design rows X [n, p] with targets Y [n, t] and weights [n]; `places` [n]: among the rows read, None where all are there.
+
+    `features` [n, f]: what X was built of, categories by code; None where nobody asked for it.
+    """
 
     X: Array
     Y: Array
     weights: Array | None
     places: Integers | None = None
+    features: Array | None = None
 
 
 @dataclass(frozen=True)

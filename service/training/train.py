@@ -14,6 +14,7 @@ from model_store.store import ModelStore
 from service.errors import Invalid, NotReady
 from service.regression.moments import Moments
 from service.regression.products import Array, self_test, syrk
+from service.regression.row_sample import RowSample
 from service.regression.schema import Schema
 from service.rows import Rows
 from service.training.framing import build_schema, check_schema, frame_of
@@ -24,6 +25,8 @@ from service.training.publishing import Making, publish
 from service.training.solver import Gradient
 from service.training.solving import Design, solve
 from service.training.sources import Chosen, Source
+
+MOST_SAMPLED = 1 << 22  # numbers of a sample: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def train(
         (schema, batches), resolution = build_schema(source, options), None
     check_schema(store, schema, options)
     memory = _empty_memory(schema, resolution, options)
-    designs = (design_of(rows, schema, source.chosen) for rows in batches)
+    designs = (design_of(rows, schema, source.chosen, features=memory.sample is not None) for rows in batches)
     design = accumulate(memory, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
     if memory.n == 0:
         raise Invalid({"instances": ["have no rows to train on"]})
@@ -107,24 +110,40 @@ def _empty_memory(schema: Schema, resolution: Sequence[int] | None, options: Tra
 
     ledger = None if options.ledger == "off" else Ledger()
     limit = AUTOMATIC_ROWS if options.ledger == "auto" else None
-    return Memory(moments(), [moments() for _ in range(options.folds or 0)], ledger, limit)
+    sample = _empty_sample(schema, options.sample) if options.sample else None
+    return Memory(moments(), [moments() for _ in range(options.folds or 0)], ledger, limit, sample)
+
+
+def _empty_sample(schema: Schema, most: int) -> RowSample:
+    """A sample of at most so many rows, of none yet.
+
+    Raises:
+        Invalid: so many rows would be too many numbers.
+    """
+    features, targets = len(schema.feature_names), len(schema.targets)
+    if most * (features + targets + 1) > MOST_SAMPLED:
+        rows = MOST_SAMPLED // (features + targets + 1)
+        raise Invalid({"sample": [f"must be at most {rows} for rows of {features} features: a sample holds {MOST_SAMPLED} numbers"]})
+    return RowSample.empty(features, targets, most)
 
 
 def accumulate(
-    memory: Memory | Moments, designs: Iterable[Design], *, keep: bool = False, progress: Progress = QUIET, threads: int = 1
+    memory: Memory, designs: Iterable[Design], *, keep: bool = False, progress: Progress = QUIET, threads: int = 1
 ) -> Design | None:
     """Add all rows to the memory; returns the design itself when it is to be kept."""
     kept: list[Design] = []
     for part in designs:
-        memory.add(part.X, part.Y, weights=part.weights, threads=threads)
+        memory.add(part, threads=threads)
         progress.rows(memory.n)
         if keep:
             kept.append(part)
     return _joined(kept) if kept else None
 
 
-def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
-    """A batch of training rows as design rows; rows with a missing value are left out where the schema says so.
+def design_of(rows: Rows, schema: Schema, chosen: Chosen, *, features: bool = False) -> Design:
+    """A batch of training rows as design rows, with their `features` where these are wanted too.
+
+    Rows with a missing value are left out where the schema says so.
 
     Raises:
         Invalid: names each cell that is wrong.
@@ -135,12 +154,13 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen) -> Design:
     places = None if present.all() else np.flatnonzero(present)
     rows, values = rows.keep(present), values[present]
     with rows.telling():
-        X, complete = schema.training_design(rows.pick(chosen.features), names=chosen.features)
-    if complete is not None:
-        values = values[complete]
-        places = np.flatnonzero(complete) if places is None else places[complete]
+        made = schema.training_design(rows.pick(chosen.features), names=chosen.features)
+    if made.kept is not None:
+        values = values[made.kept]
+        places = np.flatnonzero(made.kept) if places is None else places[made.kept]
     targets = len(chosen.targets)
-    return Design(X, values[:, :targets], values[:, targets] if chosen.weights else None, places)
+    weights = values[:, targets] if chosen.weights else None
+    return Design(made.X, values[:, :targets], weights, places, made.features(schema.feature_names) if features else None)
 
 
 def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:

@@ -222,7 +222,7 @@ def test_missing_rows_are_dropped_in_training_where_asked_but_never_in_predictio
     """Under "drop", training keeps the complete rows and says which; a prediction for a gap is still an error."""
     schema = schema_of(HOUSES, missing="drop")
     gaps = {"area": [50.0, NAN, 99.0], "rooms": [2, 1, 4], "zip": ["20095", "10115", "80331"]}
-    design, kept = schema.training_design(gaps)
+    design, kept, _ = schema.training_design(gaps)
     assert kept is not None
     assert kept.tolist() == [True, False, True]
     np.testing.assert_array_equal(design, schema.design(HOUSES)[[0, 4]])

@@ -99,7 +99,7 @@ def test_without_a_ledger_only_unchecked(rooms: Rooms) -> None:
     """A version without a ledger forgets on the client's word, and still refuses what cannot be."""
     rooms.table["weight"][:] = 1.0
     document = rooms.train("m", range(60), ledger="off")
-    assert document["memory"] == {"ledger": False, "folds": 0}
+    assert document["memory"] == {"ledger": False, "folds": 0, "sample": False}
     with pytest.raises(Contradiction, match='"unchecked": true'):
         rooms.forget("m", range(10))
     forgot = rooms.forget("m", range(10), unchecked=True)

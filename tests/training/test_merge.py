@@ -26,7 +26,7 @@ def test_three_models_merged_are_one_training(rooms: Rooms) -> None:
     document = rooms.merge("north", "west", "south@1")
 
     assert same(document, whole)
-    assert (document["operation"], document["parent"], document["memory"]) == ("merge", "1", {"ledger": True, "folds": 4})
+    assert (document["operation"], document["parent"], document["memory"]) == ("merge", "1", {"ledger": True, "folds": 4, "sample": False})
     assert document["merged"] == [
         {"model": "west", "version": "1", "fingerprint": fingerprints[2]},
         {"model": "south", "version": "1", "fingerprint": fingerprints[0]},
@@ -56,7 +56,7 @@ def test_a_merge_keeps_a_ledger_and_folds_only_where_all_have_them(rooms: Rooms)
     rooms.train("m", range(20), folds=3)
     rooms.in_frame_of("m", "other", range(20, 60), ledger="off", folds=2)
 
-    assert rooms.merge("m", "other")["memory"] == {"ledger": False, "folds": 0}
+    assert rooms.merge("m", "other")["memory"] == {"ledger": False, "folds": 0, "sample": False}
 
 
 def test_what_cannot_be_merged_is_refused(rooms: Rooms) -> None:
@@ -83,7 +83,7 @@ def test_another_solver_is_one_training_with_it(rooms: Rooms, solver: Any) -> No
     document = rooms.refit("m", solver=solver)
 
     assert same(document, rooms.in_frame_of("m@1", "truth", range(60), solver=solver))
-    assert (document["operation"], document["memory"]) == ("refit", {"ledger": True, "folds": 2})
+    assert (document["operation"], document["memory"]) == ("refit", {"ledger": True, "folds": 2, "sample": False})
     assert same(rooms.learn("m", range(5)), rooms.in_frame_of("m@1", "truth", [*range(60), *range(5)], solver=solver))
 
 
@@ -97,7 +97,7 @@ def test_some_of_the_terms_are_one_training_with_them(rooms: Rooms, terms: list[
 
     assert document["schema"]["terms"] == [term for term in rooms.options["terms"] if term in terms]
     assert [feature["name"] for feature in document["schema"]["features"]] == rooms.options["features"]
-    assert document["memory"] == {"ledger": False, "folds": 0}
+    assert document["memory"] == {"ledger": False, "folds": 0, "sample": False}
     assert same(document, rooms.in_frame_of("m", "truth", range(60)))
     assert same(rooms.learn("m", range(5)), rooms.in_frame_of("m", "truth", [*range(60), *range(5)]))
 

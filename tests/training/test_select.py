@@ -83,7 +83,7 @@ def test_the_ridge_penalty_chosen_is_published_as_a_training_with_it(rooms: Room
     assert all(ridge["score"] <= entry["score"] for entry in ridge["path"])
     assert answer["fit"]["solver"] == (solver if ridge["penalty"] else "exact")
     assert same(answer, rooms.in_frame_of("m@1", "truth", range(80), solver=solver if ridge["penalty"] else "exact"))
-    assert answer["memory"] == {"ledger": True, "folds": 4}
+    assert answer["memory"] == {"ledger": True, "folds": 4, "sample": False}
 
 
 def test_terms_first_and_then_a_penalty_for_them(rooms: Rooms) -> None:

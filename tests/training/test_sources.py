@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service.errors import Invalid, PlumblineError, TooLarge, Unreadable, UnsupportedMedia
 from service.regression.moments import Moments
 from service.training.framing import build_schema
+from service.training.memory import Memory
 from service.training.sources import Chosen, Limits
 from service.training.tables import BATCH_ROWS
 from service.training.train import accumulate, design_of
@@ -48,7 +49,7 @@ def trained(path: Path, data: str | bytes, media_type: str, limits: Limits, give
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     source, options = open_source(path, media_type, given, limits)
     schema, batches = build_schema(source, options)
-    accumulate(Moments(len(schema.columns), len(schema.targets)), (design_of(rows, schema, source.chosen) for rows in batches))
+    accumulate(Memory(Moments(len(schema.columns), len(schema.targets))), (design_of(rows, schema, source.chosen) for rows in batches))
 
 
 def refusal(path: Path, data: Any, media_type: str = "text/csv", limits: Limits = LIMITS, **given: Any) -> Any:

@@ -37,6 +37,7 @@ def test_every_option_is_loaded() -> None:
         "new_schema": True,
         "ledger": "off",
         "folds": 5,
+        "sample": 100,
         "history": True,
         "dtype": "float32",
         "solver": {"name": "exact", "ridge": 0.5},
