@@ -114,7 +114,10 @@ def _take_out(memory: Memory, leaving: Leaving) -> int:
     try:
         memory.unmerge(leaving.memory)
     except ValueError as error:
-        raise Contradiction("some of these rows were never learned: without them a sum of squares would be negative") from error
+        raise Contradiction(
+            "some of these rows were never learned, or not as often: without them a sum of squares would be negative, "
+            "or the sample holds fewer of them"
+        ) from error
     return since
 
 

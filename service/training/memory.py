@@ -1,6 +1,7 @@
 """What a version remembers of its rows, beyond what serves it: exact moments; where asked for those of folds, a ledger, a sample.
 
-Invariant: a memory is a function of the multiset of rows alone, those learned less those forgotten; but for the keys of the ledger.
+Invariant: a memory is a function of the multiset of rows alone, those learned less those forgotten; but for the keys of the ledger,
+and for the limit of a sample, which does not rise again when rows are forgotten.
 """
 
 from dataclasses import dataclass, field
