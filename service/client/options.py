@@ -32,6 +32,7 @@ class TrainOptions(MakingOptions, total=False):
     new_schema: bool
     ledger: Literal["auto", "on", "off"]
     folds: int
+    sample: int
     history: bool
     dtype: Literal["float64", "float32"]
 
