@@ -23,7 +23,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(tmp_path_factory: pytest.TempPathFactory, directory: Path) -> Iterator[Service]:
     """One service for all pages; each page trains models of its own."""
     (directory / "data").mkdir()
-    running = Service(tmp_path_factory.mktemp("docs"), DEVICE="cpu", DATA_ROOTS=str(directory / "data")).start()
+    running = Service(tmp_path_factory.mktemp("docs"), DEVICE="cpu", WORKERS="1", DATA_ROOTS=str(directory / "data")).start()
     yield running
     assert running.stop() == 0
 
