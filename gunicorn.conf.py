@@ -73,7 +73,7 @@ os.environ["TMPDIR"] = tempfile.tempdir = str(run_dir)
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
     os.environ.setdefault(_name, "1")
 
-bind = [settings.address]
+bind = [settings.address, *([f"{settings.host}:{settings.metrics_port}"] if settings.metrics_port else [])]
 proc_name = f"plumbline-{settings.port}-{os.getpid()}"
 wsgi_app = "service.app:wsgi()"
 worker_class = "service.worker.worker.Worker"

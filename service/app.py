@@ -104,7 +104,13 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     hot = {"/predict": Hot("/predict", predict), "/invocations": Hot("/invocations", invocations)}
     if config.vertex_predict:
         hot[config.vertex_predict] = Hot(config.vertex_predict, lambda body, _: instances.predict(body, Target(config.default_model)))
-    gate = Gate(guard, lambda path: hot.get(path) or infer.find(path) or instances.find(path), flask, max_body_bytes=config.max_body_bytes)
+    gate = Gate(
+        guard,
+        lambda path: hot.get(path) or infer.find(path) or instances.find(path),
+        flask,
+        max_body_bytes=config.max_body_bytes,
+        metrics_port=config.metrics_port,
+    )
     registry.warm()
     return gate
 

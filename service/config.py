@@ -107,6 +107,7 @@ class Config:
     """All settings; `from_environ` is the way to make one, `explain` shows where each value came from."""
 
     bind: str = _setting(_address, "127.0.0.1:8080", "address to listen on")
+    metrics_port: int | None = _setting(_port, "", "port of its own for /metrics, which then is not on the address that clients use")
     store: Path | str = _setting(_place, "var/plumbline", "model store: a directory, or s3://, gs:// or az:// with bucket and prefix")
     cache: Path = _setting(_directory, "var/cache", "directory of a replica's own files when the store is a bucket")
     workers: int = _setting(_whole(1), str(os.cpu_count() or 1), "web worker processes")

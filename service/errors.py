@@ -9,6 +9,7 @@ PlumblineError
 ├── NotAcceptable         an answer in a media type that is not written here
 ├── Unauthorized          no token, where one is needed
 ├── Forbidden             a wrong token, or a foreign Origin or Host
+├── Elsewhere             answered at another port, not at this one
 ├── UnknownJob            no such job
 ├── NotKept               what is asked for was not kept of this version
 ├── Contradiction         the operation contradicts the model's state
@@ -70,6 +71,10 @@ class Forbidden(PlumblineError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Elsewhere(PlumblineError):
+    """This is not answered at the port that was asked."""
 
 
 class UnknownJob(PlumblineError):

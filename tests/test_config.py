@@ -22,6 +22,7 @@ def test_the_defaults_are_those_documented() -> None:
     """Without any variable every setting has its documented default."""
     assert dataclasses.asdict(Config.from_environ({})) == {
         "bind": "127.0.0.1:8080",
+        "metrics_port": None,
         "store": Path("var/plumbline").absolute(),
         "cache": Path("var/cache").absolute(),
         "workers": os.cpu_count() or 1,

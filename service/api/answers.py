@@ -25,6 +25,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Unreadable: 400,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.Elsewhere: 404,
     errors.UnknownJob: 404,
     errors.NotKept: 404,
     store_errors.NotFound: 404,

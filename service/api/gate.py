@@ -18,7 +18,7 @@ from service.api.answers import Answer
 from service.api.bodies import check_body, whole_body
 from service.api.forms import refusal
 from service.api.guard import Guard
-from service.errors import Forbidden, PlumblineError, Unauthorized
+from service.errors import Elsewhere, Forbidden, PlumblineError, Unauthorized
 from service.logs import AUDIT, request_line
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ ROUTE, WHO, ID = "plumbline.route", "plumbline.who", "plumbline.request_id"
 WRITTEN = "plumbline.written"  # what a write concerns (model, version, alias), told by the doors for the audit line
 UNKNOWN = "unknown"
 QUICK = frozenset({"/livez"})
+METRICS = "/metrics"
 MADE = (201, 202)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
@@ -54,8 +55,17 @@ class Gate:
     stopping: Callable[[], bool] = staticmethod(lambda: False)
     hurried: Callable[[], bool] = staticmethod(lambda: False)
 
-    def __init__(self, guard: Guard, find: Callable[[str], Hot | None], rest: "WSGIApplication", *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        find: Callable[[str], Hot | None],
+        rest: "WSGIApplication",
+        *,
+        max_body_bytes: int,
+        metrics_port: int | None = None,
+    ) -> None:
         self._guard, self._find, self._rest, self._max_body_bytes = guard, find, rest, max_body_bytes
+        self._metrics_port = str(metrics_port) if metrics_port else ""
         self._counted: dict[tuple[str, str, str], tuple[Any, Any]] = {}
         self._process, self._numbers = os.urandom(8).hex(), itertools.count(1)  # random bytes for each request cost a system call
 
@@ -132,6 +142,8 @@ class Gate:
             origin=environ.get("HTTP_ORIGIN"),
         )
         check_body(environ, self._max_body_bytes)
+        if self._metrics_port and (environ["SERVER_PORT"] == self._metrics_port) != (environ["PATH_INFO"] == METRICS):
+            raise Elsewhere("PLUMBLINE_METRICS_PORT sets a port of its own for /metrics, which answers nothing else")
         return who
 
     def _request_id(self, environ: "WSGIEnvironment") -> str:

@@ -16,13 +16,17 @@ App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 OWN = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
 
-def environ_of(request: Any) -> dict[str, Any] | None:
-    """What a request says, as a WSGI environment; None where a proxy speaks of the application's place, which is Gunicorn's to read."""
+def environ_of(request: Any, server: tuple[Any, ...]) -> dict[str, Any] | None:
+    """What a request to the address `server` says, as a WSGI environment.
+
+    None where a proxy speaks of the application's place, which is Gunicorn's to read.
+    """
     path: str = request.path
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote_to_wsgi_str(path) if "%" in path else path,
         "QUERY_STRING": request.query or "",
+        "SERVER_PORT": str(server[1]),
         "wsgi.input": request.body,
     }
     for name, value in request.headers:

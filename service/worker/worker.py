@@ -138,7 +138,7 @@ class Worker(Connections):
     def _admits(self, conn: Any) -> bool:
         """Whether the body of a request that begins like this is waited for; a client that asks first is told to send it."""
         request = conn.parser.request
-        environ = direct.environ_of(request) or wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)[1]
+        environ = direct.environ_of(request, conn.server) or wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)[1]
         conn.parser.limit = self._app.awaits(environ)
         if not conn.parser.limit:
             return False
@@ -171,7 +171,7 @@ class Worker(Connections):
             self._leave(conn)
             self._answer_in_thread(conn)
         elif self._app.is_prediction(request.method, request.path) and "%" not in request.path:
-            self._answer_here(conn, direct.environ_of(request))
+            self._answer_here(conn, direct.environ_of(request, conn.server))
         else:
             self._answer_here(conn)
 

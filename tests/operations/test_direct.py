@@ -39,7 +39,7 @@ def test_an_environment_says_what_gunicorn_makes_of_the_head(headers: list[tuple
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*(h for h in headers if h[0] not in once), *once.items()])
     request = read(f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n{lines}\r\n{{}}".encode())
     full = wsgi.create(request, None, ("127.0.0.1", 1), ("127.0.0.1", 80), CFG)[1]
-    environ = environ_of(request)
+    environ = environ_of(request, ("127.0.0.1", 80))
 
     assert environ is not None
     assert environ == {name: full[name] for name in environ}
@@ -65,7 +65,7 @@ def test_what_may_take_long_is_not_answered_in_the_main_loop(headers: str, *, pl
 
 def test_what_a_proxy_says_of_the_application_is_left_to_gunicorn() -> None:
     """A name with an underscore is a variable of the server's own, which a trusted proxy may set."""
-    assert environ_of(read(b"POST /a/predict HTTP/1.1\r\nSCRIPT_NAME: /a\r\n\r\n")) is None
+    assert environ_of(read(b"POST /a/predict HTTP/1.1\r\nSCRIPT_NAME: /a\r\n\r\n"), ("127.0.0.1", 80)) is None
 
 
 @pytest.mark.parametrize(

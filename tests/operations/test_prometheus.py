@@ -97,6 +97,21 @@ def series(service: Service) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
     return {(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples}
 
 
+def test_a_port_of_its_own(start_service: Callable[..., Service]) -> None:
+    """With a port for them, the metrics are there and nothing else is, and they are nowhere else."""
+    port = free_port()
+    service = start_service(METRICS_PORT=str(port), WORKERS="1")
+    apart = f"http://127.0.0.1:{port}"
+    line = {"model": "m", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
+    asked = {"model": "m", "instances": [[3]]}
+    sent = {"method": "POST", "body": json.dumps(asked).encode(), "headers": {"Content-Type": "application/json"}}
+
+    assert (service.get("/metrics").status, service.post("/train", line).status, service.post("/predict", asked).status) == (404, 201, 200)
+    assert [ask(f"{apart}{path}").status for path in ("/metrics", "/readyz", "/models", "/")] == [200, 404, 404, 404]
+    assert [ask(f"{apart}{path}", **sent).status for path in ("/predict", "/train", "/metrics")] == [404, 404, 405]
+    assert b'plumbline_rows_predicted_total{model="m"} 1.0' in ask(f"{apart}/metrics").body
+
+
 @pytest.mark.slow
 def test_prometheus_sees_the_traffic(make_service: Callable[..., Service], start_prometheus: Callable[[Service], str]) -> None:
     """The target is up, counters are exact, rates are positive, and quantiles are those of the histogram."""
