@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 
+import marshmallow as ma
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -11,6 +12,8 @@ from service.cli import main
 from service.config import Config, variable
 from service.regression import inference, least_squares, strd
 from service.regression.moments import Moments
+from service.training.options import TrainOptionsSchema
+from service.training.solver import GradientSchema
 from tests.support import ROOT, Service
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -64,6 +67,17 @@ def test_the_welcome_is_shown_as_it_is_printed(service: Service) -> None:
 
     assert block.startswith("Plumbline listens on http://127.0.0.1:8080\n")
     assert block.replace("http://127.0.0.1:8080", service.url) in service.log.read_text()
+
+
+@pytest.mark.parametrize(("heading", "schema"), [("Options", TrainOptionsSchema), ("Solvers", GradientSchema)])
+def test_the_options_of_a_training_are_all_told(heading: str, schema: type[ma.Schema]) -> None:
+    """The tables of docs/training.md have every option of a training, and of gradient training, and nothing else."""
+    section = (ROOT / "docs/training.md").read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    told = re.findall(
+        r"`(\w+)`", "".join(line.split(" | ")[0] for line in section.split("| option |")[1].splitlines() if line[:3] == "| `")
+    )
+
+    assert sorted(told) == sorted(name for name in schema().fields if name != "name")
 
 
 @pytest.mark.skipif(strd.directory() is None, reason="the NIST data are not here: set NIST_STRD")
