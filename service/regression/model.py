@@ -1,6 +1,6 @@
 """The one `nn.Linear` of a version: built from a fit, saved as safetensors, loaded in eval mode on a device.
 
-A loaded model never trains: it is in eval mode, its parameters need no gradient, and it is called under `torch.inference_mode`.
+A loaded model never trains: it is in eval mode and its parameters need no gradient, so that no product keeps a graph.
 """
 
 import os
