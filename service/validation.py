@@ -13,6 +13,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 is_name = validate.Regexp(
     rf"^(?:{NAME.pattern})\Z", error="must be 1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit"
 )
+is_version = validate.Regexp(r"^[1-9][0-9]{0,15}\Z", error="must be a version number such as 3")
 
 
 def validated(schema: ma.Schema, given: Mapping[str, Any]) -> Any:

@@ -16,8 +16,8 @@ from service.api.answers import Answer, json_answer
 from service.api.bodies import whole_body
 from service.api.flask_answers import BARE, to_response
 from service.api.gate import Hot
+from service.api.predict_schemas import AskedSchema
 from service.api.row_forms import by_name, by_row, explanations, row_form, tensor_form, unwrapped, values
-from service.api.schemas import AskedSchema
 from service.documents import Body, Document, plain
 from service.errors import Invalid
 from service.rows import Rows, rows_of

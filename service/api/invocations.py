@@ -18,8 +18,8 @@ from service.api.bodies import whole_body
 from service.api.csv_header import with_header
 from service.api.flask_answers import to_response
 from service.api.operations import not_ready
+from service.api.predict_schemas import AskedSchema
 from service.api.row_forms import by_row, row_form, tensor_form, values
-from service.api.schemas import AskedSchema
 from service.config import RELEASE
 from service.documents import Body, Document
 from service.errors import Invalid, NotAcceptable, NotReady, UnsupportedMedia

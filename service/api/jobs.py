@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from service.api.answers import RETRY, Answer, json_answer, problem_of_job
 from service.api.flask_answers import conditional, query, to_response
-from service.api.schemas import JobPageSchema
+from service.api.job_schemas import JobPageSchema
 from service.training.jobs import Jobs
 from service.training.records import FINISHED, shown
 

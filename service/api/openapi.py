@@ -9,8 +9,18 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from service.api import open_inference_schemas, row_schemas, sample_schemas, schemas, version_schemas
+from service.api import (
+    job_schemas,
+    model_schemas,
+    open_inference_schemas,
+    predict_schemas,
+    row_schemas,
+    sample_schemas,
+    schemas,
+    version_schemas,
+)
 from service.api.answers import ARROW, CSV, JSON
+from service.api.document_schemas import SelectAnswerSchema, VersionSchema
 from service.api.importing import ARCHIVES
 from service.api.operation import BODY, MODEL, READ, VERSION, Operation, path_parameter
 from service.training.living_options import (
@@ -117,15 +127,15 @@ REFIT_BODY = {JSON: {"schema": RefitDocumentSchema, "example": {"solver": {"name
 SELECT_BODY = {JSON: {"schema": SelectDocumentSchema, "example": {"subset": "aic", "publish": True}}}
 FORGET_OPTIONS = (*LEARN_OPTIONS, *(_query(name, "boolean", _about(name)) for name in ("unchecked", "purge")))
 PREDICT_BODY = TRAIN_BODY | {
-    JSON: {"schema": schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]], "interval": 0.95}},
+    JSON: {"schema": predict_schemas.PredictDocumentSchema, "example": {"model": "rent", "instances": [[60], [80]], "interval": 0.95}},
 }
 PREDICT_OPTIONS = (
     *(_query(name, "string", _about(name)) for name in ("model", "version", "alias")),
-    *(_query(name, "number", _about(name), **schemas.LEVEL) for name in ("interval", "mean_interval")),
+    *(_query(name, "number", _about(name), **predict_schemas.LEVEL) for name in ("interval", "mean_interval")),
     *(_query(name, "boolean", _about(name)) for name in ("std_error", "leverage", "contributions")),
 )
 PREDICTED = {
-    JSON: {"schema": schemas.PredictionSchema},
+    JSON: {"schema": predict_schemas.PredictionSchema},
     CSV: {"schema": {"type": "string"}},
     ARROW: {"schema": {"type": "string", "format": "binary"}},
 }
@@ -144,31 +154,31 @@ FORMAT = _query("format", "string", "as stored, or for `torch.load`", enum=["saf
 TARGET = _query("target", "string", "the target, where there are several")
 ENDS = tuple(_query(name, "string", "number or alias") | {"required": True} for name in ("from", "to"))
 OPERATIONS = (
-    Operation("post", "/train", "Fit rows and publish a version.", schemas.VersionSchema,
+    Operation("post", "/train", "Fit rows and publish a version.", VersionSchema,
               (201, 202, *READ, 404, 409, *BODY, 429, 503, 507), body=TRAIN_BODY, parameters=(*TABLE_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
-    Operation("post", "/models/{model}/learn", "Learn more rows: a new version, as if trained on all of them.", schemas.VersionSchema,
+    Operation("post", "/models/{model}/learn", "Learn more rows: a new version, as if trained on all of them.", VersionSchema,
               LIVING, body=LEARN_BODY, parameters=(MODEL, *LEARN_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
-    Operation("post", "/models/{model}/forget", "Forget rows: a new version, as if they had never come.", schemas.VersionSchema,
+    Operation("post", "/models/{model}/forget", "Forget rows: a new version, as if they had never come.", VersionSchema,
               LIVING, body=FORGET_BODY, parameters=(MODEL, *FORGET_OPTIONS, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/merge", "Merge other models: a new version, as if trained on the rows of all.",
-              schemas.VersionSchema, LIVING, body=MERGE_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
-    Operation("post", "/models/{model}/refit", "Fit some of the terms, or by another solver.", schemas.VersionSchema,
+              VersionSchema, LIVING, body=MERGE_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+    Operation("post", "/models/{model}/refit", "Fit some of the terms, or by another solver.", VersionSchema,
               LIVING, body=REFIT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/models/{model}/select", "Choose terms or a ridge penalty without rows; with `publish`, a new version.",
-              schemas.SelectAnswerSchema, (200, *LIVING), body=SELECT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
+              SelectAnswerSchema, (200, *LIVING), body=SELECT_BODY, parameters=(MODEL, IF_MATCH, PREFER, IDEMPOTENCY_KEY)),
     Operation("post", "/predict", "Predict rows.", PREDICTED, (200, *READ, 404, 406, *BODY, 503, 504), body=PREDICT_BODY,
               parameters=PREDICT_OPTIONS),
-    Operation("get", "/jobs", "Jobs, the newest first.", schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
-    Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", schemas.JobSchema, (*LOOK, 304),
+    Operation("get", "/jobs", "Jobs, the newest first.", job_schemas.JobListSchema, (200, *READ, 422, 503), parameters=(*PAGE, STATE)),
+    Operation("get", "/jobs/{job_id}", "A job's state, progress and result.", job_schemas.JobSchema, (*LOOK, 304),
               parameters=(JOB, IF_NONE_MATCH)),
-    Operation("delete", "/jobs/{job_id}", "Cancel a job, or remove the record of a finished one.", schemas.JobSchema,
+    Operation("delete", "/jobs/{job_id}", "Cancel a job, or remove the record of a finished one.", job_schemas.JobSchema,
               (200, 202, 204, *READ, 404, 422, 503, 507), parameters=(JOB,)),
-    Operation("get", "/models", "All models.", schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),
-    Operation("get", "/models/{model}", "One model as it is served.", schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
-    Operation("get", "/models/{model}/versions", "Versions of a model.", schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),
+    Operation("get", "/models", "All models.", model_schemas.ModelListSchema, (200, *READ, 422, 503), parameters=PAGE),
+    Operation("get", "/models/{model}", "One model as it is served.", model_schemas.ModelMetadataSchema, LOOK, parameters=(MODEL,)),
+    Operation("get", "/models/{model}/versions", "Versions of a model.", model_schemas.VersionListSchema, LOOK, parameters=(MODEL, *PAGE)),
     Operation("delete", "/models/{model}", "Delete a model and all its versions.", None, (204, *READ, 404, 422, 503, 507),
               parameters=(MODEL,)),
-    Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", schemas.VersionSchema,
+    Operation("get", "/models/{model}/versions/{version}", "A version: schema, fit, coefficient table.", VersionSchema,
               (*LOOK, 304), parameters=(MODEL, VERSION, IF_NONE_MATCH)),
     Operation("delete", "/models/{model}/versions/{version}", "Delete a version that no alias names.", None,
               (204, *READ, 404, 409, 422, 503), parameters=(MODEL, VERSION)),
@@ -178,7 +188,7 @@ OPERATIONS = (
               sample_schemas.DiagnosticsSchema, (*LOOK, 304), parameters=(MODEL, VERSION, IF_NONE_MATCH)),
     Operation("get", "/models/{model}/versions/{version}/cost", "The mean squared error as a function of the parameters, at most three.",
               sample_schemas.CostSchema, (*LOOK, 304, 409), parameters=(MODEL, VERSION, TARGET, IF_NONE_MATCH)),
-    Operation("post", "/models/{model}/import", "Publish a version that `service export` wrote.", schemas.VersionSchema,
+    Operation("post", "/models/{model}/import", "Publish a version that `service export` wrote.", VersionSchema,
               (201, 202, *READ, 409, *BODY, 429, 503, 507), body=IMPORT_BODY, parameters=(MODEL, *IMPORT_OPTIONS, PREFER, IDEMPOTENCY_KEY)),
     Operation("get", "/models/{model}/diff", "Two versions side by side.", version_schemas.ComparisonSchema, LOOK,
               parameters=(MODEL, *ENDS)),
@@ -239,7 +249,7 @@ def _described(operation: Operation) -> dict[str, Any]:
 
 def _response(operation: Operation, status: int) -> dict[str, Any]:
     if status == 202:
-        content: dict[str, Any] = {JSON: {"schema": schemas.JobSchema}}
+        content: dict[str, Any] = {JSON: {"schema": job_schemas.JobSchema}}
     elif status >= 400:
         content = operation.failure
     elif status in (204, 304) or operation.success is None:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from service.api.answers import ARROW, CSV, JSON, Answer, json_answer
-from service.api.schemas import PredictSchema
+from service.api.predict_schemas import PredictSchema
 from service.documents import Body, Document
 from service.errors import Invalid, NotAcceptable
 from service.regression.columns import Array

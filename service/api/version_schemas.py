@@ -3,7 +3,7 @@
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from service.api.schemas import is_version
+from service.validation import is_version
 
 
 class MoveSchema(ma.Schema):

@@ -9,10 +9,9 @@ from marshmallow import fields, validate
 
 from service.training.options import LABELS, ONE_OR_MANY, OneOrMany
 from service.training.solver import SOLVERS, Gradient, Solver, SolverField
-from service.validation import is_name
+from service.validation import is_name, is_version
 
 IF_MATCH = "If-Match"  # the header, which counts like `expect`
-is_version = validate.Regexp(r"^[1-9][0-9]{0,15}\Z", error="must be a version number such as 3")
 
 
 def without_rows(solver: Solver | None) -> None:
