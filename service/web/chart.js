@@ -16,6 +16,7 @@ export {logScale, scale} from "./scale.js";
 
 const MARGIN = {top: 14, right: 14, bottom: 44, left: 58};
 const LETTER = 6.6; // pixels of a character of a tick, about
+const LOW = 230; // pixels that a chart is high at least
 const MOST_LISTED = 200;
 
 /**
@@ -31,7 +32,7 @@ export function chart({label, title, draw, aspect = 0.62, height = 340, margin =
   let width = 0;
   figure.redraw = () => {
     if (!width) return;
-    const tall = Math.round(Math.min(width * aspect, height));
+    const tall = Math.round(Math.max(LOW, Math.min(width * aspect, height)));
     drawing.setAttribute("viewBox", `0 0 ${width} ${tall}`);
     replace(drawing, svg("title", {id: name}, label));
     draw(new Plot(drawing, width, tall, {...MARGIN, ...margin}));
@@ -87,12 +88,12 @@ function listed(label, data) {
  */
 export function axes(plot, {x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, zero = false}) {
   plot.y = (yLog ? logScale : scale)(y, [plot.inner.bottom, plot.inner.top]);
-  const across = plot.y.ticks(Math.max(2, Math.round((plot.inner.bottom - plot.inner.top) / 52)));
+  const across = plot.y.ticks(Math.max(2, Math.round((plot.inner.bottom - plot.inner.top) / 45)));
   const widest = Math.max(...across.map((value) => plot.y.format(value).length));
   plot.inner.left = Math.max(30, widest * LETTER + (yLabel ? 30 : 12));
   plot.x = (xLog ? logScale : scale)(x, [plot.inner.left, plot.inner.right]);
   const {left, right, top, bottom} = plot.inner;
-  const upward = plot.x.ticks(Math.max(2, Math.floor((right - left) / 80)));
+  const upward = plot.x.ticks(Math.max(2, Math.round((right - left) / 75)));
   const marks = svg("g", {class: "axes"});
   for (const value of across) {
     marks.append(svg("line", {class: "grid", x1: left, x2: right, y1: plot.y(value), y2: plot.y(value)}));
@@ -132,7 +133,7 @@ export function lines(plot, xs, ys, kind = "accent") {
 }
 
 /** Dots at (xs, ys); `title(index)` is the tooltip of each. */
-export function points(plot, xs, ys, kind = "accent", {radius = 3.2, title} = {}) {
+export function points(plot, xs, ys, kind = "accent", {radius = xs.length > 150 ? 2.5 : 3.2, title} = {}) {
   const group = svg("g", {class: `points ${kind}`});
   xs.forEach((value, index) => {
     const [px, py] = [plot.x(value), plot.y(ys[index])];

@@ -68,7 +68,7 @@ export function curlBox(text) {
   const copy = h("button", {type: "button", class: "small", onclick: () => copied(code.textContent)}, "Copy");
   const box = h("details", {class: "curl"},
     h("summary", {}, "Show as curl"),
-    h("div", {class: "code"}, h("pre", {tabindex: "0", role: "region", "aria-label": "The same as a curl command"}, code), copy));
+    h("div", {class: "code"}, h("pre", {}, code), copy));
   box.set = (changed) => (code.textContent = changed);
   return box;
 }

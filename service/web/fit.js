@@ -6,11 +6,16 @@ import {number} from "./numbers.js";
 export const known = (statistic) => [statistic].flat().filter((value) => value !== null && value !== undefined);
 
 /** A statistic as text; of several targets all, in their order. */
-export const statistic = (value, digits) => (Array.isArray(value) ? value : [value]).map((one) => number(one, digits)).join(", ");
+export const statistic = (value, digits) => [value].flat().map((one) => number(one, digits)).join(", ");
 
 /** Shares as text. */
-export const percent = (value) => (Array.isArray(value) ? value : [value]).map((share) =>
-  share === null || share === undefined ? "–" : `${number(100 * share, share > 0.99 && share < 1 ? 5 : 3)} %`).join(", ");
+export const percent = (value) => [value].flat().map(share).join(", ");
+
+function share(value) {
+  if (value === null || value === undefined) return "–";
+  if (value > 0.9999 && value < 1) return "> 99.99 %";
+  return `${number(100 * value, value > 0.99 ? 4 : 3)} %`;
+}
 
 /** What explains what: "rent ~ area + rooms". */
 export const formula = (schema) => `${schema.targets.join(", ")} ~ ${[...(schema.frame.intercept ? [] : ["0"]), ...schema.terms].join(" + ")}`;

@@ -27,7 +27,7 @@ export const moment = (text) => new Date(text).toLocaleString(undefined, {dateSt
 /** [least, greatest] of the finite among `values`. */
 export function extent(...values) {
   let [low, high] = [Infinity, -Infinity];
-  for (const value of values.flat()) {
+  for (const value of values.flat(Infinity)) {
     if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
   }
   return low <= high ? [low, high] : [0, 1];
@@ -47,7 +47,7 @@ export function ticks(low, high, count = 5) {
   if (!(high > low)) return [low];
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough * 0.999);
+  const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough * 0.7);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({length: last - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(12)));
