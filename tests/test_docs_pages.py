@@ -23,6 +23,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(tmp_path_factory: pytest.TempPathFactory, directory: Path) -> Iterator[Service]:
     """One service for all pages; each page trains models of its own."""
     (directory / "data").mkdir()
+    (directory / "examples").symlink_to(ROOT / "examples")
     running = Service(tmp_path_factory.mktemp("docs"), DEVICE="cpu", WORKERS="1", DATA_ROOTS=str(directory / "data")).start()
     yield running
     assert running.stop() == 0
@@ -30,12 +31,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory, directory: Path) -> Iterato
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[str(document.relative_to(ROOT)) for document in DOCUMENTS])
 def test_what_a_page_shows_is_what_happens(document: Path, directory: Path, shared: Service, start_service: Callable[..., Service]) -> None:
-    """Every command and program of a page runs, in order, and gives the output shown."""
+    """Every command and program of a page runs, in order, and gives the output shown, and the pictures shown are those it draws."""
     reader = Reader(directory, shared, start_service)
 
     for snippet in snippets(document.read_text("utf-8")):
         came = reader.run(snippet)
         assert snippet.shown is None or same(came, snippet.shown, exact=snippet.exact), f"{snippet.code}\n{came}"
+    for picture in re.findall(r"\]\(((?:docs/)?pictures/[^)]+)\)", document.read_text("utf-8")):
+        drawn = directory / Path(picture).name
+        assert drawn.read_bytes() == (document.parent / picture).read_bytes(), f"{picture} is drawn otherwise now: take {drawn}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[str(document.relative_to(ROOT)) for document in DOCUMENTS])
