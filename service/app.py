@@ -27,6 +27,7 @@ from service.api.models import model_doors
 from service.api.open_inference import OpenInferenceDoor
 from service.api.open_inference_models import open_inference_doors
 from service.api.operations import operations_doors, readiness
+from service.api.plots import plot_doors
 from service.api.predict import PredictDoor
 from service.api.samples import sample_doors
 from service.api.served_models import served_model_doors
@@ -35,6 +36,7 @@ from service.api.train import train_doors
 from service.api.versions import version_doors
 from service.api.web import web_doors
 from service.config import Config
+from service.plots.pictures import Pictures
 from service.regression.model import choose_device
 from service.serving.predictor import Predictor
 from service.serving.registry import Registry
@@ -75,7 +77,8 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(  # the first, because a platform may have chosen one of the paths that follow
         invocations_doors(invocations, registry, config.default_model, ready=ready, max_body_bytes=config.max_body_bytes, health=health)
     )
-    submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, threading.BoundedSemaphore(config.threads - 1), draining)
+    waiting = threading.BoundedSemaphore(config.threads - 1)
+    submitter = Submitter(jobs, ring or jobs.ring, config.max_body_bytes, waiting, draining)
     flask.register_blueprint(train_doors(submitter))
     flask.register_blueprint(living_doors(submitter))
     flask.register_blueprint(import_doors(submitter))
@@ -83,6 +86,7 @@ def create_app(config: Config, *, ring: Callable[[str], None] | None = None) -> 
     flask.register_blueprint(model_doors(store, registry))
     flask.register_blueprint(version_doors(store))
     flask.register_blueprint(sample_doors(store))
+    flask.register_blueprint(plot_doors(store, Pictures(config.directory / "plots"), waiting))
     flask.register_blueprint(alias_doors(store, max_body_bytes=config.max_body_bytes))
     flask.register_blueprint(operations_doors(opened.watching, registry, openapi.description(), ready))
     flask.register_blueprint(web_doors())

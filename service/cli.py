@@ -13,6 +13,7 @@ import click
 from service.commands.archives import export_command, import_command
 from service.commands.living import forget, learn, merge, refit, select
 from service.commands.models import models
+from service.commands.plots import plot, report
 from service.commands.sagemaker import is_training_job, run_training_job, take_in_model
 from service.commands.telling import one_blas_thread, tells_errors
 from service.config import Config, explain
@@ -98,5 +99,5 @@ def selftest() -> None:
     sys.exit(run())
 
 
-for command in (learn, forget, merge, refit, select, models, export_command, import_command):
+for command in (learn, forget, merge, refit, select, models, plot, report, export_command, import_command):
     main.add_command(command)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import schemathesis
@@ -26,6 +27,7 @@ from model_store.store import ModelStore
 from service.api import openapi
 from service.app import create_app
 from service.config import Config
+from service.plots import process
 from service.training.jobs import Jobs
 from service.training.runner import run_job
 from service.training.sources import Limits
@@ -140,6 +142,16 @@ def stuck(house: House) -> TestResponse:
             pipe.write(whole)
         assert first.result().status_code == 200
     return answer
+
+
+def drawn_too_slowly(path: str) -> Callable[[House], TestResponse]:
+    """A picture that is not drawn in the time it has."""
+
+    def ask(house: House) -> TestResponse:
+        with patch.object(process, "SECONDS", 0.001):
+            return house.client().get(path)
+
+    return ask
 
 
 def queue_full(path: str, request: dict[str, Any] | None = None) -> Callable[[House], TestResponse]:
@@ -446,6 +458,25 @@ TABLE: dict[tuple[str, str], dict[int, Callable[[House], TestResponse]]] = {
         429: queue_full(IMPORT, ZIP),
         503: unavailable("POST", IMPORT, ZIP, ("jobs",)),
         507: imports("line", full=True),
+    },
+    ("get", "/models/{model}/versions/{version}/plots/{kind}.{form}"): {
+        200: asks("GET", f"{VERSION}/plots/coefficients.svg"),
+        **guarded("GET", f"{VERSION}/plots/coefficients.svg"),
+        304: asks("GET", f"{VERSION}/plots/coefficients.svg", {"headers": {"If-None-Match": "*"}}),
+        404: asks("GET", f"{VERSION}/plots/fit.png"),
+        409: asks("GET", f"{VERSION}/plots/loss.png"),
+        422: asks("GET", "/models/line/versions/no%20alias/plots/loss.svg"),
+        503: unavailable("GET", f"{VERSION}/plots/coefficients.svg"),
+        504: drawn_too_slowly(f"{VERSION}/plots/coefficients.svg"),
+    },
+    ("get", "/models/{model}/versions/{version}/report.html"): {
+        200: asks("GET", f"{VERSION}/report.html"),
+        **guarded("GET", f"{VERSION}/report.html"),
+        304: asks("GET", f"{VERSION}/report.html", {"headers": {"If-None-Match": "*"}}),
+        404: asks("GET", "/models/line/versions/2/report.html"),
+        422: asks("GET", "/models/line/versions/no%20alias/report.html"),
+        503: unavailable("GET", f"{VERSION}/report.html"),
+        504: drawn_too_slowly(f"{VERSION}/report.html"),
     },
     ("get", "/models/{model}/diff"): {
         200: on_prepared("GET", "/models/line/diff?from=1&to=next"),

@@ -13,6 +13,7 @@ from service.api import (
     job_schemas,
     model_schemas,
     open_inference_schemas,
+    plots,
     predict_schemas,
     row_schemas,
     sample_schemas,
@@ -22,7 +23,7 @@ from service.api import (
 from service.api.answers import ARROW, CSV, JSON
 from service.api.document_schemas import SelectAnswerSchema, VersionSchema
 from service.api.importing import ARCHIVES
-from service.api.operation import BODY, MODEL, READ, VERSION, Operation, path_parameter
+from service.api.operation import BODY, IF_NONE_MATCH, MODEL, READ, VERSION, Operation, path_parameter
 from service.training.living_options import (
     ForgetDocumentSchema,
     LearnDocumentSchema,
@@ -70,7 +71,6 @@ LIVING = (201, 202, *READ, 404, 409, 412, *BODY, 429, 503, 507)
 JOB = path_parameter("job_id", "job id")
 ALIAS = path_parameter("alias", "alias")
 IF_MATCH = {"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": '`"3"`: as `expect`'}
-IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": "the ETag of an earlier answer"}
 PAGE = (
     _query("limit", "integer", "most entries of a page", minimum=1, maximum=1000),
     _query("after", "string", "the `after` of the page before"),
@@ -205,6 +205,7 @@ OPERATIONS = (
     Operation("get", "/readyz", "Whether predictions can be answered.", schemas.ReadySchema, (200, 503), public=True,
               failure={JSON: {"schema": schemas.ReadySchema}}),
     Operation("get", "/metrics", "Metrics for Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (200,), public=True),
+    *plots.OPERATIONS,
     *open_inference_schemas.OPERATIONS,
     *row_schemas.OPERATIONS,
 )  # fmt: skip

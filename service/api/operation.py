@@ -39,3 +39,4 @@ def path_parameter(name: str, text: str) -> dict[str, Any]:
 
 MODEL = path_parameter("model", "model name")
 VERSION = path_parameter("version", "number or alias")
+IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": "the ETag of an earlier answer"}

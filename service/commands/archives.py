@@ -1,14 +1,13 @@
 """`service export` and `import`: a version as one file, from one store to another."""
 
-import secrets
 from pathlib import Path
 
 import click
 
 from model_store.archive import pack
+from service.commands.files import write_file
 from service.commands.models import WHO, opened, resolved
 from service.commands.telling import as_json, print_json, tells_errors
-from service.errors import Invalid
 from service.training.document import version_document
 
 
@@ -19,14 +18,7 @@ from service.training.document import version_document
 def export_command(version: str, file: Path) -> None:
     """Write a VERSION with all it needs, and what it remembers if that is still kept, to one FILE for `import`."""
     store = opened()
-    data = pack(store, *resolved(store, version))
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise Invalid({str(file): [f"cannot be written ({error.strerror})"]}) from error
+    write_file(file, pack(store, *resolved(store, version)))
 
 
 @click.command(name="import")

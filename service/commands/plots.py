@@ -1,0 +1,58 @@
+"""`service plot` and `report`: pictures of a version as files, straight from the store."""
+
+from pathlib import Path
+
+import click
+
+from service.commands.files import write_file
+from service.commands.models import opened, resolved
+from service.commands.telling import one_blas_thread, tells_errors
+from service.errors import Invalid
+from service.plots.subject import FORMS, KINDS, REPORT
+
+output = click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
+
+
+@click.command()
+@click.argument("version", metavar="MODEL[@VERSION]")
+@click.argument("kind", type=click.Choice(KINDS))
+@output
+@tells_errors
+def plot(version: str, kind: str, output: Path) -> None:
+    """Draw a picture of a version as SVG or PNG, by the suffix of the file.
+
+    \b
+    coefficients  every coefficient with its interval
+    loss          the loss of gradient training, epoch by epoch
+    surface       the cost over at most three parameters, with the path of the training
+    fit           the rows with the line, or observed against fitted values
+    residuals     residuals against fitted values
+    qq            residuals against normal quantiles
+    leverage      standardized residuals against leverage
+
+    The last four need rows: train with --sample 1000 to keep some.
+    """
+    form = output.suffix.lower().removeprefix(".")
+    if form not in FORMS:
+        raise Invalid({"output": [f"must end in .{' or .'.join(FORMS)}"]}, "the form of the picture is not known")
+    _draw(version, kind, form, output)
+
+
+@click.command()
+@click.argument("version", metavar="MODEL[@VERSION]")
+@output
+@tells_errors
+def report(version: str, output: Path) -> None:
+    """Write all that is known of a version to one HTML file, with its pictures, to read or to print."""
+    _draw(version, REPORT, "html", output)
+
+
+def _draw(version: str, kind: str, form: str, output: Path) -> None:
+    one_blas_thread()
+    from service.plots.gathering import gather  # noqa: PLC0415 - torch and matplotlib take a second each to import
+    from service.plots.kinds import file_of  # noqa: PLC0415
+
+    store = opened()
+    model, number = resolved(store, version)
+    write_file(output, file_of(gather(store, store.manifest(model, number), kind), kind, form))
+    click.echo(f"{output}: {kind} of {model}@{number}")
