@@ -84,16 +84,16 @@ function listed(label, data) {
 
 /**
  * Axes over the extents `x` and `y`, with labels; sets `plot.x` and `plot.y`, and answers the plot.
- * `xLog` and `yLog` make a scale logarithmic; `zero` marks the line y = 0.
+ * `xLog` and `yLog` make a scale logarithmic; `xWhole` marks whole numbers only; `zero` marks the line y = 0.
  */
-export function axes(plot, {x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, zero = false}) {
+export function axes(plot, {x, y, xLabel = "", yLabel = "", xLog = false, yLog = false, xWhole = false, zero = false}) {
   plot.y = (yLog ? logScale : scale)(y, [plot.inner.bottom, plot.inner.top]);
   const across = plot.y.ticks(Math.max(2, Math.round((plot.inner.bottom - plot.inner.top) / 45)));
   const widest = Math.max(...across.map((value) => plot.y.format(value).length));
   plot.inner.left = Math.max(30, widest * LETTER + (yLabel ? 30 : 12));
   plot.x = (xLog ? logScale : scale)(x, [plot.inner.left, plot.inner.right]);
   const {left, right, top, bottom} = plot.inner;
-  const upward = plot.x.ticks(Math.max(2, Math.round((right - left) / 75)));
+  const upward = plot.x.ticks(Math.max(2, Math.round((right - left) / 75))).filter((value) => !xWhole || Number.isInteger(value));
   const marks = svg("g", {class: "axes"});
   for (const value of across) {
     marks.append(svg("line", {class: "grid", x1: left, x2: right, y1: plot.y(value), y2: plot.y(value)}));
