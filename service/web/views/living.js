@@ -16,7 +16,7 @@ const VERBS = {
 };
 
 /** The section for the live version of a model; `changed()` is called when there is a new version. */
-export async function living(model, changed = () => {}) {
+export async function livingPanel(model, changed = () => {}) {
   let base = await get(path(["models", model, "versions", "live"]));
   let verb = "learn";
   const gradient = typeof base.fit.solver === "object" && "epochs" in base.fit.solver;

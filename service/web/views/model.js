@@ -6,15 +6,17 @@ import {curlBox, h, newId, replace, table} from "../dom.js";
 import {formula} from "../fit.js";
 import {moment} from "../numbers.js";
 import {timeline} from "../timeline.js";
+import {livingPanel} from "./living.js";
 
 const PAGE = 12;
 
-export async function show(main, {model}) {
+export async function show(main, {model}, panel = null) {
   const refresh = () => show(main, {model});
   const [about, first] = await Promise.all([get(path(["models", model])), versionsOf(model)]);
   const live = about.aliases.live;
   const moves = live ? await get(path(["models", model, "aliases", "live"], {limit: 20})) : null;
   const back = moves?.history.some((move) => move.version && move.version !== live);
+  const living = live && (panel ?? await livingPanel(model, () => show(main, {model}, living))); // what it told is still to be read
   replace(main,
     h("p", {class: "crumbs"}, h("a", {href: "#/"}, "Models")),
     h("div", {class: "row apart"},
@@ -26,7 +28,7 @@ export async function show(main, {model}) {
     h("section", {}, h("h2", {}, "Versions"), history(model, first, live, refresh)),
     first.documents.length > 1 && h("section", {}, h("h2", {}, "Compare two versions"), chooser(model, first.documents, live)),
     moves && h("section", {}, h("h2", {}, "What was live"), lived(moves.history), aliases(model, about.aliases)),
-    h("section", {id: "living"}));
+    living);
 }
 
 async function versionsOf(model, after = null) {
