@@ -17,7 +17,10 @@ export async function promote(model, version, live) {
   const body = () => ({version, ...(live ? {expect: live} : {}), ...(reason() ? {reason: reason()} : {})});
   const moved = await question({
     title: `Make version ${version} live?`,
-    text: `Predictions of ${model} that name no version come from version ${version} within seconds.${live ? ` Now they come from version ${live}.` : ""}`,
+    text: [
+      `Predictions of ${model} that name no version come from version ${version} within seconds.`,
+      live && ` Now they come from version ${live}.`,
+    ],
     action: "Make live",
     fields,
     curl: () => curl("PUT", where, {json: body()}),
@@ -34,7 +37,7 @@ export async function rollBack(model, live) {
   const body = () => (reason() ? {reason: reason()} : {});
   const moved = await question({
     title: "Roll back?",
-    text: `The version that was live before version ${live} serves again. No version is lost: you can make version ${live} live at any time.`,
+    text: `The version that was live before serves again. No version is lost: version ${live} can be made live again at any time.`,
     action: "Roll back",
     fields,
     curl: () => curl("POST", where, {json: body()}),

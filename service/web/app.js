@@ -46,7 +46,7 @@ async function route({first = false} = {}) {
     if (mine === visit) leave = left ?? leave;
     else left?.();
   } catch (error) {
-    if (mine === visit) replace(place, h("h1", {}, "Nothing to see here"), notice(error), h("p", {}, h("a", {href: "#/"}, "To the models")));
+    if (mine === visit) replace(place, h("h1", {}, "This cannot be shown"), notice(error), h("a", {href: "#/"}, "To the models"));
   }
   if (mine !== visit) return;
   const heading = place.querySelector("h1")?.textContent;

@@ -23,12 +23,14 @@ function coefficientTable(caption, rows, hidden) {
     const cells = new Map(slopes.map((row) => [row, [row]]));
     const drawing = intervals([...cells.values()]);
     const columns = [
-      {name: "Term", class: "term"}, {name: "Estimate", class: "number"}, inferred && {name: "Standard error", class: "number"},
+      {name: "Term", class: "term"}, {name: "Estimate", class: "number"},
+      inferred && {name: "Standard error", class: "number"},
       {name: heading(inferred ? "95 % interval" : "Estimate against zero", drawing.shared), class: "drawn"},
       inferred && {name: "t", class: "number"}, inferred && {name: "p", class: "number"},
     ].filter(Boolean);
     const body = shown.map((row) => [
-      row.term, number(row.estimate, 5), inferred && number(row.std_error, 3), cells.has(row) ? drawing.cell(cells.get(row)) : intercept(row),
+      row.term, number(row.estimate, 5), inferred && number(row.std_error, 3),
+      cells.has(row) ? drawing.cell(cells.get(row)) : intercept(row),
       inferred && number(row.t, 3), inferred && probability(row.p),
     ].filter((cell) => cell !== false));
     const whole = table(caption, columns, body, {hidden});

@@ -10,39 +10,46 @@ const COOK = [0.5, 1];
 
 /** The section of a version; `sample` is the answer of `…/sample`, or null. */
 export function diagnostics(document, sample) {
-  if (!sample) return h("section", {}, h("h2", {}, "How well it fits"), unkept());
-  const targets = document.schema.targets;
+  const title = h("h2", {}, "How well it fits");
+  if (!sample) return h("section", {}, title, unkept());
+  const {targets} = document.schema;
+  const {count, n} = sample;
   const place = h("div", {class: "halves charts"});
-  const id = newId("target");
   const draw = (target) => replace(place, figures(document, sample, target));
   draw(targets[0]);
-  const options = targets.map((target) => h("option", {value: target}, target));
-  return h("section", {}, h("h2", {}, "How well it fits"),
-    h("p", {class: "quiet"}, sample.count < sample.n ? `A sample of ${number(sample.count)} of the ${number(sample.n)} rows.` : `All ${number(sample.n)} rows.`),
-    targets.length > 1 && h("p", {class: "row"}, h("label", {for: id}, "Target"), h("select", {id, onchange: (event) => draw(event.target.value)}, options)),
+  const id = newId("target");
+  const select = h("select", {id, onchange: () => draw(targets[select.selectedIndex])}, targets.map((target) => h("option", {}, target)));
+  return h("section", {}, title,
+    h("p", {class: "quiet"}, count < n ? `A sample of ${number(count)} of the ${number(n)} rows.` : `All ${number(n)} rows.`),
+    targets.length > 1 && h("p", {class: "row"}, h("label", {for: id}, "Target"), select),
     place);
 }
 
 const unkept = () => h("div", {class: "advice"},
-  h("p", {}, "To draw residuals, some rows are needed, and this version keeps none: rows are kept only when you ask for it."),
-  h("p", {}, "Train with ", h("code", {}, '"sample": 1000'), " to keep a thousand of them, chosen by their digest; they are dropped with the version's memory."));
+  h("p", {}, "To draw residuals, some rows are needed, and this version has none: rows are kept only when you ask for it, ",
+    "and only by the latest versions and those with an alias."),
+  h("p", {}, "Train with ", h("code", {}, '"sample": 1000'), " to keep a thousand of them, chosen by their digest."));
 
 function figures(document, sample, target) {
-  const [fitted, residual] = [sample.fitted[target], sample.residual[target]];
-  const observed = sample.targets[target];
   const standardized = sample.standardized?.[target];
-  const rows = (columns) => columns[0].map((_, index) => columns.map((column) => column[index]));
-  const data = (...named) => () => ({columns: named.map(([name]) => name), rows: rows(named.map(([, values]) => values))});
   return [
     fitFigure(document, sample, target),
-    chart({title: "Residuals", label: `Residuals of ${target} against fitted values`, data: data(["fitted", fitted], ["residual", residual]), draw: (plot) => {
-      axes(plot, {x: wider(extent(fitted)), y: wider(extent(residual, [0])), xLabel: `fitted ${target}`, yLabel: "residual", zero: true});
-      points(plot, fitted, residual);
-    }}),
-    quantileFigure(standardized ?? residual, standardized ? "standardized residual" : "residual", target),
-    standardized && sample.leverage && leverageFigure(document.fit, sample.leverage, standardized, target, data),
-    observed.length < 3 && h("p", {class: "quiet"}, "With so few rows these pictures say little."),
+    residualFigure(sample.fitted[target], sample.residual[target], target),
+    quantileFigure(standardized ?? sample.residual[target], standardized ? "standardized residual" : "residual", target),
+    standardized && sample.leverage && leverageFigure(document.fit, sample.leverage, standardized, target),
   ];
+}
+
+/** What stands behind a picture of points, for its table. */
+const pairs = (xName, xs, yName, ys) => () => ({columns: [xName, yName], rows: xs.map((x, index) => [x, ys[index]])});
+
+function residualFigure(fitted, residual, target) {
+  const draw = (plot) => {
+    axes(plot, {x: wider(extent(fitted)), y: wider(extent(residual, 0)), xLabel: `fitted ${target}`, yLabel: "residual", zero: true});
+    points(plot, fitted, residual);
+  };
+  const label = `Residuals of ${target} against fitted values`;
+  return chart({title: "Residuals", label, draw, data: pairs("fitted", fitted, "residual", residual)});
 }
 
 /** One numeric feature: the rows with the line and its interval. More: observed against fitted values. */
@@ -56,7 +63,7 @@ function fitFigure({model, version, schema, fit}, sample, target) {
       axes(plot, {x: both, y: both, xLabel: `fitted ${target}`, yLabel: `observed ${target}`});
       lines(plot, both, both, "quiet");
       points(plot, fitted, observed);
-    }, data: () => ({columns: ["fitted", "observed"], rows: fitted.map((value, index) => [value, observed[index]])})});
+    }, data: pairs("fitted", fitted, "observed", observed)});
   }
   const x = sample.columns[feature.name];
   const xs = spaced(...wider(extent(x), 0.03), STEPS);
@@ -68,7 +75,7 @@ function fitFigure({model, version, schema, fit}, sample, target) {
     if (line?.lower) band(plot, xs, line.lower, line.upper);
     points(plot, x, observed, "quiet");
     if (line) lines(plot, xs, line.predictions);
-  }, data: () => ({columns: [feature.name, target], rows: x.map((value, row) => [value, observed[row]])})});
+  }, data: pairs(feature.name, x, target, observed)});
   const sure = fit.solver === "exact" && fit.dof > 0 ? {interval: 0.95} : {};
   void send("POST", "/predict", {json: {model, version, columns: {[feature.name]: xs}, ...sure}}).then((answer) => {
     const one = (list) => list?.map((value) => (Array.isArray(value) ? value[index] : value));
@@ -89,21 +96,26 @@ function quantileFigure(values, name, target) {
     axes(plot, {x: ends, y: wider(extent(sorted)), xLabel: "normal quantile", yLabel: name});
     lines(plot, ends, ends.map((value) => middle + slope * value), "quiet");
     points(plot, normal, sorted);
-  }, data: () => ({columns: ["normal quantile", name], rows: normal.map((value, index) => [value, sorted[index]])})});
+  }, data: pairs("normal quantile", normal, name, sorted)});
 }
 
 /** Standardized residuals against leverages; on the dashed curves Cook's distance is 0.5 and 1. */
-function leverageFigure(fit, leverage, standardized, target, data) {
+function leverageFigure(fit, leverage, standardized, target) {
   const size = fit.n - fit.dof;
-  return chart({title: "Leverage (dashed: Cook’s distance 0.5 and 1)", label: `Standardized residuals of ${target} against leverage`, data: data(["leverage", leverage], ["standardized residual", standardized]), draw: (plot) => {
-    const reach = wider(extent(leverage, [0]));
-    axes(plot, {x: [0, reach[1]], y: wider(extent(standardized, [-2, 2])), xLabel: "leverage", yLabel: "standardized residual", zero: true});
-    const hs = spaced(reach[1] / 200, Math.min(reach[1], 0.999), 120);
+  const [, most] = wider(extent(leverage, 0));
+  const hs = spaced(most / 200, Math.min(most, 0.999), 120);
+  const draw = (plot) => {
+    axes(plot, {x: [0, most], y: wider(extent(standardized, -2, 2)), xLabel: "leverage", yLabel: "standardized residual", zero: true});
     for (const distance of COOK) {
       for (const sign of [-1, 1]) {
-        lines(plot, hs, hs.map((h) => sign * Math.sqrt((distance * size * (1 - h)) / h)), "contrast").setAttribute("stroke-dasharray", "4 4");
+        const curve = hs.map((value) => sign * Math.sqrt((distance * size * (1 - value)) / value));
+        lines(plot, hs, curve, "contrast").setAttribute("stroke-dasharray", "4 4");
       }
     }
     points(plot, leverage, standardized);
-  }});
+  };
+  return chart({
+    title: "Leverage (dashed: Cook’s distance 0.5 and 1)", label: `Standardized residuals of ${target} against leverage`, draw,
+    data: pairs("leverage", leverage, "standardized residual", standardized),
+  });
 }

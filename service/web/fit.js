@@ -18,7 +18,7 @@ function share(value) {
 }
 
 /** What explains what: "rent ~ area + rooms". */
-export const formula = (schema) => `${schema.targets.join(", ")} ~ ${[...(schema.frame.intercept ? [] : ["0"]), ...schema.terms].join(" + ")}`;
+export const formula = ({targets, frame, terms}) => `${targets.join(", ")} ~ ${[...(frame.intercept ? [] : ["0"]), ...terms].join(" + ")}`;
 
 /** The name of a solver with what was asked of it. */
 export function solver(fit) {

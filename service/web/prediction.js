@@ -3,154 +3,152 @@
 import {curl, send} from "./api.js";
 import {axes, band, chart, lines, points} from "./chart.js";
 import {curlBox, h, newId, notice, replace} from "./dom.js";
+import {featureFields} from "./feature_fields.js";
 import {extent, number, spaced, wider} from "./numbers.js";
 import {ranges} from "./ranges.js";
 import {waterfall} from "./waterfall.js";
 
 const LEVEL = 0.95;
 const STEPS = 60;
+const UNSURE = "This solver does not tell how sure it is. Refit with the solver exact to know.";
+const FEW = "There are too few rows to say how sure this is.";
 
 /** The panel of a version; `sample` is null where none was kept. */
 export function predictionPanel(document, sample) {
-  const place = h("section", {class: "prediction"}, h("h2", {}, "Try a prediction"), h("p", {class: "quiet"}, "Loading …"));
-  ranges(document, sample).then(
-    (found) => replace(place, h("h2", {}, "Try a prediction"), panel(document, found)),
-    (error) => replace(place, h("h2", {}, "Try a prediction"), notice(error)));
+  const place = h("section", {class: "prediction"});
+  const fill = (...children) => replace(place, h("h2", {}, "Try a prediction"), children);
+  fill(h("p", {class: "quiet"}, "Loading …"));
+  ranges(document, sample).then((found) => fill(panel(document, found)), (error) => fill(notice(error)));
   return place;
 }
 
 function panel(document, ranges) {
-  const {model, version, schema, fit} = document;
-  const values = Object.fromEntries(Object.entries(ranges).map(([name, range]) => [name, range.start]));
-  const sure = fit.solver === "exact" && fit.dof > 0;
-  const asked = {...(sure ? {interval: LEVEL} : {}), ...(fit.solver === "exact" ? {leverage: true} : {}), contributions: true};
+  const {targets} = document.schema;
   const moving = Object.keys(ranges).filter((name) => ranges[name].high > ranges[name].low);
-  const state = {vary: moving[0] ?? null, target: 0, answer: null, xs: []};
-  const answer = h("div", {class: "answer", "aria-live": "polite"});
-  const errors = h("div");
-  const parts = h("div");
-  const body = () => ({model, version, instances: [values], ...asked});
-  const box = curlBox(curl("POST", "/predict", {json: body()}));
-  const picture = state.vary !== null && chart({
-    label: `Prediction of ${schema.targets.join(", ")} over one feature`, height: 300, aspect: 0.55, draw: (plot) => state.answer && drawn(plot, state, values, schema),
+  const trial = new Trial(document, ranges, moving[0] ?? null);
+  const [answer, parts] = [h("div", {class: "answer", "aria-live": "polite"}), h("div")];
+  const box = curlBox("");
+  const picture = moving.length > 0 && chart({
+    label: `Prediction of ${targets.join(", ")} over one feature`, height: 300, aspect: 0.55, draw: (plot) => trial.draw(plot),
   });
-  const pick = (list, chosen, name, change) => {
-    const id = newId("pick");
-    const options = list.map(([value, text]) => h("option", {value, selected: value === chosen}, text));
-    return h("div", {class: "row"}, h("label", {for: id}, name), h("select", {id, onchange: (event) => change(event.target.value)}, options));
-  };
-  const later = latest(async (current) => {
+  const update = latest(async (current) => {
+    box.set(curl("POST", "/predict", {json: trial.request()}));
     try {
-      const answered = await send("POST", "/predict", {json: request(body(), state, ranges)});
-      if (!current()) return;
-      state.answer = answered;
-      replace(errors);
-      replace(answer, sentence(state, schema, fit));
-      replace(parts, waterfall(ofTarget(state.answer, state.target), schema.targets[state.target]));
-      if (picture) picture.redraw();
+      await trial.ask();
     } catch (error) {
-      if (current()) replace(errors, notice(error));
+      if (current()) replace(answer, notice(error));
+      return;
     }
+    if (!current()) return;
+    replace(answer, trial.sentences());
+    replace(parts, waterfall(trial.answered(), targets[trial.target]));
+    if (picture) picture.redraw();
   });
-  const changed = () => {
-    box.set(curl("POST", "/predict", {json: body()}));
-    later();
+  const pick = (text, options, change) => {
+    const id = newId("pick");
+    const chosen = () => (change(select.selectedIndex), update());
+    const select = h("select", {id, onchange: chosen}, options.map((option) => h("option", {}, option)));
+    return options.length > 1 && h("div", {class: "row"}, h("label", {for: id}, text), select);
   };
-  changed();
+  update();
   return h("div", {class: "trial"},
-    h("div", {},
-      h("div", {class: "fields"}, Object.keys(ranges).map((name) => field(name, ranges[name], values, changed))),
-      box),
+    h("div", {}, featureFields(ranges, trial.row, update), box),
     h("div", {class: "outcome"},
-      answer, errors,
-      schema.targets.length > 1 &&
-        pick(schema.targets.map((name, index) => [index, name]), 0, "Target", (value) => ((state.target = Number(value)), changed())),
-      picture,
-      moving.length > 1 && pick(moving.map((name) => [name, name]), state.vary, "Shown over", (value) => ((state.vary = value), changed()))),
+      answer, pick("Target", targets, (index) => (trial.target = index)),
+      picture, pick("Shown over", moving, (index) => (trial.vary = moving[index]))),
     parts);
 }
 
-/** The row that is asked for, and behind it the rows of the line to draw. */
-function request(body, state, ranges) {
-  const {vary} = state;
-  if (vary === null) return body;
-  const [row] = body.instances;
-  const {low, high} = ranges[vary];
-  const reach = wider(extent([low, high, row[vary]]), 0.04);
-  state.xs = spaced(...reach, STEPS);
-  return {...body, instances: [row, ...state.xs.map((value) => ({...row, [vary]: value}))]};
-}
-
-/** The members of an answer of one target. */
-function ofTarget(answer, target) {
-  const one = (value) => (Array.isArray(value) ? value[target] : value);
-  const columns = (list) => list?.map(one);
-  return {
-    predictions: columns(answer.predictions), lower: columns(answer.lower), upper: columns(answer.upper), baseline: one(answer.baseline),
-    contributions: answer.contributions && Object.fromEntries(Object.entries(answer.contributions).map(([name, list]) => [name, columns(list)])),
-  };
-}
-
-function drawn(plot, {answer, xs, vary, target}, values, schema) {
-  const {predictions, lower, upper} = ofTarget(answer, target);
-  const rest = (list) => list.slice(1);
-  const seen = [...predictions, ...(lower ?? []), ...(upper ?? [])];
-  axes(plot, {x: [xs[0], xs.at(-1)], y: wider(extent(seen), 0.04), xLabel: vary, yLabel: schema.targets[target]});
-  if (lower) band(plot, xs, rest(lower), rest(upper));
-  lines(plot, xs, rest(predictions));
-  points(plot, [values[vary]], [predictions[0]], "contrast", {radius: 5.5});
-}
-
-function sentence({answer, target}, schema, fit) {
-  const {predictions: [value], lower, upper} = ofTarget(answer, target);
-  const spread = lower ? upper[0] - lower[0] : Math.abs(value);
-  const digits = Math.min(12, Math.max(4, 3 + Math.ceil(Math.log10(Math.abs(value) / (spread || 1) + 1))));
-  return [
-    h("p", {class: "predicted"}, h("span", {class: "quiet"}, schema.targets[target]), " ", h("output", {}, number(value, digits))),
-    lower && h("p", {}, `${100 * LEVEL} % of new rows like this one lie between ${number(lower[0], digits)} and ${number(upper[0], digits)}.`),
-    !lower && h("p", {class: "quiet"}, fit.solver === "exact" ? "There are too few rows to say how sure this is." : "This solver does not tell how sure it is. Refit with the solver exact to know."),
-    answer.leverage && trust(answer, fit),
-  ];
-}
-
-function trust({leverage: [value], extrapolating: [far]}, fit) {
-  const times = (value * fit.n) / (fit.n - fit.dof);
-  if (far) return h("p", {class: "notice"}, `This row is far outside what was learned (leverage ${number(value, 2)}, ${number(times, 2)} times the mean): do not trust it far.`);
-  return h("p", {class: "quiet"}, `This row is within what was learned (leverage ${number(value, 2)}, ${number(times, 2)} times the mean).`);
-}
-
-function field(name, range, values, changed) {
-  const id = newId("feature");
-  const title = h("label", {for: id}, name);
-  if (range.choices) {
-    const choices = range.choices.map((value) => h("option", {value: String(value)}, String(value)));
-    const select = h("select", {id, onchange: () => ((values[name] = range.choices[select.selectedIndex]), changed())}, choices);
-    return h("div", {class: "field"}, title, select);
+/** A row, what is asked of it, and what was answered. */
+class Trial {
+  /** `vary` is the feature over which the prediction is drawn; null where there is no number with a range. */
+  constructor(document, ranges, vary) {
+    const {fit} = document;
+    Object.assign(this, {document, ranges, vary, target: 0, answer: null, xs: []});
+    this.row = Object.fromEntries(Object.entries(ranges).map(([name, range]) => [name, range.start]));
+    const exact = fit.solver === "exact";
+    this.unsure = exact ? (fit.dof > 0 ? "" : FEW) : UNSURE;
+    this.asked = {...(this.unsure ? {} : {interval: LEVEL}), ...(exact ? {leverage: true} : {}), contributions: true};
   }
-  const step = range.high > range.low ? stepOf(range) : "any";
-  const typed = h("input", {id, type: "number", step: "any", value: range.start, oninput: () => {
-    if (!Number.isFinite(typed.valueAsNumber)) return;
-    values[name] = typed.valueAsNumber;
-    if (slider) slider.value = typed.value;
-    changed();
-  }});
-  const slider = range.high > range.low && h("input", {type: "range", min: range.low, max: range.high, step, value: range.start, "aria-label": `${name}, slider`, oninput: () => {
-    typed.value = slider.value;
-    values[name] = Number(slider.value);
-    changed();
-  }});
-  return h("div", {class: "field"}, title, typed, slider);
+
+  /** The request of the row. */
+  request() {
+    const {model, version} = this.document;
+    return {model, version, instances: [this.row], ...this.asked};
+  }
+
+  /** Ask for the row, and behind it for the rows of the line to draw. What the version cannot tell any more is not asked again. */
+  async ask() {
+    const request = this.request();
+    if (this.vary !== null) {
+      const {low, high} = this.ranges[this.vary];
+      this.xs = spaced(...wider(extent(low, high, this.row[this.vary]), 0.04), STEPS);
+      request.instances = [{...this.row}, ...this.xs.map((value) => ({...this.row, [this.vary]: value}))];
+    }
+    try {
+      this.answer = await send("POST", "/predict", {json: request});
+      this.at = request.instances[0];
+    } catch (error) {
+      const refused = Object.keys(error.errors ?? {}).filter((name) => name in this.asked);
+      if (!refused.length) throw error;
+      this.unsure = `How sure this is cannot be told: ${error.errors[refused[0]].join("; ")}.`;
+      for (const name of refused) delete this.asked[name];
+      await this.ask();
+    }
+  }
+
+  /** The members of the answer, of the target that is shown. */
+  answered() {
+    const one = (value) => (Array.isArray(value) ? value[this.target] : value);
+    const columns = (list) => list?.map(one);
+    const {predictions, lower, upper, baseline, contributions} = this.answer;
+    return {
+      predictions: columns(predictions), lower: columns(lower), upper: columns(upper), baseline: one(baseline),
+      contributions: contributions && Object.fromEntries(Object.entries(contributions).map(([name, list]) => [name, columns(list)])),
+    };
+  }
+
+  draw(plot) {
+    if (!this.answer) return;
+    const {predictions, lower, upper} = this.answered();
+    const yLabel = this.document.schema.targets[this.target];
+    const y = wider(extent(predictions, lower ?? [], upper ?? []), 0.04);
+    axes(plot, {x: [this.xs[0], this.xs.at(-1)], y, xLabel: this.vary, yLabel});
+    if (lower) band(plot, this.xs, lower.slice(1), upper.slice(1));
+    lines(plot, this.xs, predictions.slice(1));
+    points(plot, [this.at[this.vary]], [predictions[0]], "contrast", {radius: 5.5});
+  }
+
+  /** What the answer says, in words. */
+  sentences() {
+    const {predictions: [value], lower, upper} = this.answered();
+    const spread = (lower ? upper[0] - lower[0] : 0) || Math.abs(value) || 1;
+    const digits = Math.min(12, Math.max(4, 3 + Math.ceil(Math.log10(Math.abs(value) / spread + 1))));
+    const within = lower && `between ${number(lower[0], digits)} and ${number(upper[0], digits)}`;
+    return [
+      h("p", {class: "predicted"},
+        h("span", {class: "quiet"}, this.document.schema.targets[this.target]), " ", h("output", {}, number(value, digits))),
+      lower ? h("p", {}, `${100 * LEVEL} % of new rows like this one lie ${within}.`) : h("p", {class: "quiet"}, this.unsure),
+      this.answer.leverage && this.trust(),
+    ];
+  }
+
+  trust() {
+    const {fit} = this.document;
+    const {leverage: [leverage], extrapolating: [far]} = this.answer;
+    const size = `leverage ${number(leverage, 2)}, ${number((leverage * fit.n) / (fit.n - fit.dof), 2)} times the mean`;
+    return far
+      ? h("p", {class: "notice"}, `This row is far outside what was learned (${size}): do not trust it far.`)
+      : h("p", {class: "quiet"}, `This row is within what was learned (${size}).`);
+  }
 }
 
-/** A round step, some hundreds of which make the range. */
-const stepOf = ({low, high}) => Number((10 ** Math.floor(Math.log10((high - low) / 100))).toPrecision(1));
-
-/** A function that runs one call of `work` at a time and afterwards the last one that was asked for meanwhile. */
+/** A function that runs one call of `work` at a time, and afterwards once more if it was called meanwhile; `current()` is then false. */
 function latest(work) {
-  let running = false;
-  let again = false;
+  let [running, again] = [false, false];
   return async function run() {
-    if (running) return void (again = true);
+    again = running;
+    if (running) return;
     running = true;
     do {
       again = false;

@@ -38,7 +38,8 @@ async function ofMeans({model, version, schema, fit}, known) {
   if (!usable.length || fit.residual_std === null) return {};
   const zero = Object.fromEntries(schema.features.map(({name}) => [name, known[name].start]));
   const body = {model, version, instances: [{...zero, ...Object.fromEntries(unknown.map((name) => [name, 0]))}], contributions: true};
-  const {contributions} = await send("POST", "/predict", {json: body});
+  const {contributions} = await send("POST", "/predict", {json: body}).catch(untold);
+  if (!contributions) return {};
   return Object.fromEntries(usable.flatMap(([name, row]) => {
     const mean = -[contributions[row.term][0]].flat()[0] / row.estimate;
     const spread = ([fit.residual_std].flat()[0] ?? NaN) / (row.std_error * Math.sqrt(fit.n));
@@ -46,6 +47,12 @@ async function ofMeans({model, version, schema, fit}, known) {
     const [low, high] = [mean - SPREADS * spread, mean + SPREADS * spread];
     return [[name, {low: rounded(low, spread), high: rounded(high, spread), start: rounded(mean, spread)}]];
   }));
+}
+
+/** A version that has forgotten its moments tells no contributions; that is no reason to predict nothing. */
+function untold(error) {
+  if (error.errors?.contributions) return {};
+  throw error;
 }
 
 /** A feature's name as it is written as a term. */

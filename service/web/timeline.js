@@ -63,7 +63,7 @@ function entry(document, documents) {
       `R² ${percent(fit.r2)}`,
       fit.residual_std !== null && `residual sd ${statistic(fit.residual_std)}`,
       solver(fit),
-    ].filter(Boolean).join(" · ")));
+    ].filter(Boolean).join("\u00a0· ")));
 }
 
 const change = (rows) => (rows ? ` (${rows > 0 ? "+" : "−"}${number(Math.abs(rows))})` : "");

@@ -4,6 +4,9 @@ import {h, svg, table} from "./dom.js";
 import {extent, number, wider} from "./numbers.js";
 
 const MOST = 14;
+const COLUMNS = () => [
+  {name: "Part", class: "term"}, {name: "Adds", class: "number"}, {name: h("span", {class: "unseen"}, "as a bar"), class: "drawn"},
+];
 
 /** The table of the first row of an answer {predictions, baseline, contributions}; nothing where it has no contributions. */
 export function waterfall({predictions: [prediction], baseline, contributions}, target) {
@@ -18,7 +21,7 @@ export function waterfall({predictions: [prediction], baseline, contributions}, 
     [h("strong", {}, target), h("strong", {}, number(prediction, 5)), bar(domain, prediction, null, "accent")],
   ];
   return h("div", {}, h("h3", {}, "What it is made of"),
-    table(`What the prediction of ${target} is made of`, [{name: "Part", class: "term"}, {name: "Adds", class: "number"}, {name: h("span", {class: "unseen"}, "as a bar"), class: "drawn"}], rows, {hidden: true}));
+    table(`What the prediction of ${target} is made of`, COLUMNS(), rows, {hidden: true}));
 }
 
 /** The largest parts in their order, and the sum of the rest. */
@@ -37,7 +40,8 @@ function bar([low, high], from, to, kind) {
   const place = (value) => (100 * (value - low)) / (high - low);
   const [left, right] = to === null ? [place(from), place(from)] : [place(Math.min(from, to)), place(Math.max(from, to))];
   const marks = svg("svg", {class: "chart interval", height: 22, "aria-hidden": "true"});
-  const shape = to === null ? {x: `${left - 0.4}%`, width: "0.8%", y: 2, height: 18} : {x: `${left}%`, width: `${Math.max(0.4, right - left)}%`, y: 5, height: 12};
+  const tick = {x: `${left - 0.4}%`, width: "0.8%", y: 2, height: 18};
+  const shape = to === null ? tick : {x: `${left}%`, width: `${Math.max(0.4, right - left)}%`, y: 5, height: 12};
   marks.append(svg("rect", {class: kind, rx: 2, ...shape}));
   return marks;
 }

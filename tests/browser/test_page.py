@@ -156,6 +156,23 @@ def test_without_a_sample_there_is_advice(open_page: Opened, service: Service) -
     assert float(slider.get_attribute("max") or "") == pytest.approx(rows.mean() + 3 * rows.std(), abs=1)
 
 
+def test_a_version_that_forgot_its_rows_still_predicts(open_page: Opened, service: Service) -> None:
+    """What a version cannot tell any more is not asked again: the prediction is there, and the service's reason for the rest."""
+    row = {"columns": {"x": [1, 2, 3, 4], "y": [1, 2, 2, 4]}}
+    assert service.post("/train", {"model": "forgetful", "target": "y", "sample": 10, **row}).status == 201
+    while service.get("/models/forgetful/versions/1/sample").status == 200:
+        assert service.post("/models/forgetful/learn", row).status == 201
+    page = open_page("/models/forgetful/versions/1", expected=(404, 422))
+    panel = page.locator("section.prediction")
+
+    panel.get_by_label("x", exact=True).fill("3")
+    expect(panel).to_contain_text("keeps no moments of this version")
+    settled(page)
+    truth = service.post("/predict", {"model": "forgetful", "version": "1", "instances": [[3]]}).json["predictions"][0]
+    assert number(panel.get_by_role("status").inner_text()) == pytest.approx(truth, rel=1e-3)
+    assert json.loads(re.search(r"-d '(.*)'$", command(page, ".prediction"), re.DOTALL)[1])["instances"] == [{"x": 3}]  # type: ignore[index]
+
+
 def test_two_versions_side_by_side(open_page: Opened, service: Service, rent: str) -> None:
     """The comparison is reached from the chooser and shows the changes that the service computes."""
     truth = service.get("/models/rent/diff?from=1&to=3").json

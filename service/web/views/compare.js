@@ -11,7 +11,7 @@ export async function show(main, {model, from, to}) {
   const where = path(["models", model, "diff"], {from, to});
   const [diff, about] = await Promise.all([get(where), get(path(["models", model]))]);
   const live = about.aliases.live;
-  const version = (number) => h("a", {href: `#${path(["models", model, "versions", number])}`}, `version ${number}`);
+  const version = (name) => h("a", {href: `#${path(["models", model, "versions", name])}`}, `version ${name}`);
   replace(main,
     h("p", {class: "crumbs"}, h("a", {href: "#/"}, "Models"), " / ", h("a", {href: `#${path(["models", model])}`}, model)),
     h("div", {class: "row apart"},
@@ -20,10 +20,12 @@ export async function show(main, {model, from, to}) {
         h("a", {class: "button", href: `#${path(["models", model, "compare", diff.to, diff.from])}`}, "Swap"),
         diff.to !== live && h("button", {class: "primary", onclick: async () =>
           (await promote(model, diff.to, live)) && show(main, {model, from, to})}, `Make version ${diff.to} live`))),
-    h("p", {class: "lead"}, "From ", version(diff.from), h("span", {class: "dot contrast", "aria-hidden": "true"}), " to ", version(diff.to),
-      h("span", {class: "dot accent", "aria-hidden": "true"}), live && ` · version ${live} is live`),
+    h("p", {class: "lead"},
+      "From ", version(diff.from), h("span", {class: "dot contrast", "aria-hidden": "true"}),
+      " to ", version(diff.to), h("span", {class: "dot accent", "aria-hidden": "true"}), live && ` · version ${live} is live`),
     h("dl", {class: "facts"},
-      fact("rows", diff.n, (value) => number(value)), fact("variance explained", diff.r2, percent), fact("residual sd", diff.residual_std, statistic)),
+      fact("rows", diff.n, (value) => number(value)), fact("variance explained", diff.r2, percent),
+      fact("residual sd", diff.residual_std, (value) => statistic(value))),
     h("section", {}, h("h2", {}, "Coefficients"), coefficients(diff)),
     curlBox(curl("GET", where)));
 }

@@ -41,12 +41,11 @@ async function versionsOf(model, after = null) {
 function history(model, {documents, after}, live, refresh) {
   const place = h("div");
   const draw = () => {
-    const actions = (document) => [
-      document.version !== live && h("button", {class: "small", onclick: async () => (await promote(model, document.version, live)) && refresh()},
-        "Make live", h("span", {class: "unseen"}, ` version ${document.version}`)),
-      live && document.version !== live &&
-        h("a", {class: "button small", href: `#${path(["models", model, "compare", live, document.version])}`},
-          "Compare", h("span", {class: "unseen"}, ` version ${live} with version ${document.version}`)),
+    const actions = ({version}) => version !== live && [
+      h("button", {class: "small", onclick: async () => (await promote(model, version, live)) && refresh()},
+        "Make live", h("span", {class: "unseen"}, ` version ${version}`)),
+      live && h("a", {class: "button small", href: `#${path(["models", model, "compare", live, version])}`},
+        "Compare", h("span", {class: "unseen"}, ` version ${live} with version ${version}`)),
     ];
     replace(place, timeline(documents, actions), after && h("button", {onclick: older}, "Show older versions"));
   };
@@ -83,5 +82,6 @@ const lived = (moves) => table("Moves of the alias live, the newest first",
 function aliases(model, named) {
   const others = Object.entries(named).filter(([alias]) => alias !== "live");
   return others.length > 0 && h("p", {class: "quiet"}, "Other aliases: ",
-    others.map(([alias, version], index) => [index > 0 && ", ", h("a", {href: `#${path(["models", model, "versions", version])}`}, `${alias} → ${version}`)]));
+    others.map(([alias, version], index) =>
+      [index > 0 && ", ", h("a", {href: `#${path(["models", model, "versions", version])}`}, `${alias} → ${version}`)]));
 }

@@ -23,7 +23,8 @@ export async function show(main) {
 }
 
 const buttons = () => h("div", {class: "row"},
-  h("a", {class: "button primary", href: "#/train"}, "Train a model"), h("a", {class: "button", href: "#/descent"}, "Gradient descent in pictures"));
+  h("a", {class: "button primary", href: "#/train"}, "Train a model"),
+  h("a", {class: "button", href: "#/descent"}, "Gradient descent in pictures"));
 
 /** Add the cards of one page of models; answers how many there are. */
 async function fetched(cards, more, after) {
@@ -72,7 +73,8 @@ function filled(share) {
 function empty() {
   return [
     h("h1", {}, "Lines through your data"),
-    h("p", {class: "lead"}, "Plumbline fits linear regressions exactly and serves them. You give it a table and say which column to explain; ",
+    h("p", {class: "lead"},
+      "Plumbline fits linear regressions exactly and serves them. You give it a table and say which column to explain; ",
       "it answers how the others explain it, how sure that is, and what it predicts for new rows."),
     buttons(),
     h("section", {},

@@ -16,16 +16,17 @@ export async function show(main, {model, version: asked}) {
   const where = ["models", model, "versions", version];
   const sample = document.memory.sample ? await sampleOf(where) : null;
   const live = about.aliases.live;
+  const compare = (other, text) => h("a", {class: "button", href: `#${path(["models", model, "compare", other, version])}`}, text);
   replace(main,
     h("p", {class: "crumbs"}, h("a", {href: "#/"}, "Models"), " / ", h("a", {href: `#${path(["models", model])}`}, model)),
     h("div", {class: "row apart"},
       h("div", {class: "row"}, h("h1", {}, `${model}, version ${version}`),
         document.aliases.map((alias) => h("span", {class: `chip ${alias === "live" ? "live" : ""}`}, alias))),
       h("div", {class: "row"},
-        version !== live && h("button", {class: "primary", onclick: async () => (await promote(model, version, live)) && refresh()}, "Make live"),
-        live && version !== live && h("a", {class: "button", href: `#${path(["models", model, "compare", live, version])}`}, `Compare with version ${live}`),
-        document.parent && h("a", {class: "button", href: `#${path(["models", model, "compare", document.parent, version])}`},
-          `What changed since version ${document.parent}`))),
+        version !== live && h("button", {class: "primary", onclick: async () =>
+          (await promote(model, version, live)) && refresh()}, "Make live"),
+        live && version !== live && compare(live, `Compare with version ${live}`),
+        document.parent && compare(document.parent, `What changed since version ${document.parent}`))),
     h("p", {class: "lead"}, formula(document.schema)),
     document.description && h("p", {}, document.description),
     labels(document.labels),
