@@ -1,4 +1,4 @@
-"""The command line. It calls what the HTTP doors call and adds nothing of its own.
+"""The command line. It calls what the HTTP doors call, or asks a running service, and adds nothing of its own.
 
 Exit codes: 0 done, 1 the request or the data are wrong, 2 the command line is.
 """
@@ -6,98 +6,84 @@ Exit codes: 0 done, 1 the request or the data are wrong, 2 the command line is.
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from service.commands.archives import export_command, import_command
+from service.commands.bench import bench
+from service.commands.completing import completion
 from service.commands.living import forget, learn, merge, refit, select
 from service.commands.models import models
 from service.commands.plots import plot, report
-from service.commands.sagemaker import is_training_job, run_training_job, take_in_model
-from service.commands.telling import one_blas_thread, tells_errors
-from service.config import Config, explain
+from service.commands.predict import predict
+from service.commands.sagemaker import take_in_model
+from service.commands.sections import Sections
+from service.commands.telling import print_json, tells_errors
+from service.commands.train import train
+from service.config import RELEASE, Config, explain
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(RELEASE, message="Plumbline %(version)s")
 def main() -> None:
-    """Train exact linear regressions and serve them."""
+    """Train exact linear regressions and serve them.
+
+    \b
+    Examples:
+      python -m service train flats.csv --target rent --model rent
+      python -m service predict rent flats.csv --interval 0.95
+      python -m service models show rent
+      python -m service serve
+
+    Commands work on the store that PLUMBLINE_STORE names, beside a running service or without one; with --url they ask a service,
+    with the token that PLUMBLINE_TOKEN or --token-file gives. They exit with 0 when done, 1 when the request or the data are wrong,
+    2 when the command line is.
+    """
 
 
 @main.command()
 @tells_errors
 def serve() -> None:
-    """Serve models over HTTP until stopped; settings come from the environment (see `config`)."""
+    """Serve models over HTTP until stopped.
+
+    Settings come from the environment: see `config`.
+
+    \b
+    Example:
+      PLUMBLINE_BIND=127.0.0.1:9000 python -m service serve
+    """
     config = Config.from_environ(os.environ)  # a wrong setting is told here, plainly, rather than from inside the server
     take_in_model(config)
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")])  # noqa: S606 - to become Gunicorn is the point
 
 
-@main.command(name="config")
+@main.command(name="config", short_help="Show every setting, its value and its meaning.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @tells_errors
-def config_command() -> None:
-    """Show every setting, its value and where the value comes from; secrets are only counted."""
+def config_command(*, as_json: bool) -> None:
+    """Show every setting: its value, where the value comes from, what it means; secrets are only counted."""
     Config.from_environ(os.environ)
-    for name, value, source, meaning in explain(os.environ):
+    settings = explain(os.environ)
+    if as_json:
+        print_json([dict(zip(("variable", "value", "source", "meaning"), setting, strict=True)) for setting in settings])
+        return
+    for name, value, source, meaning in settings:
         click.echo(f"{name:32} {value or '-':24} {source:10} {meaning}")
 
 
-@main.command()
-@click.argument("files", nargs=-1)
-@click.option("--target", multiple=True, help="Target column; repeat for several targets.")
-@click.option("--features", multiple=True, help="Feature columns, separated by commas or repeated; all others by default.")
-@click.option("--terms", multiple=True, help="Design columns such as area, area^2, area*rooms; separated by commas or repeated.")
-@click.option("--categorical", multiple=True, help="Feature columns whose numbers are categories; text is by itself.")
-@click.option("--weights", help="Column of weights.")
-@click.option("--model", default="default", show_default=True, help="Model to publish a version of.")
-@click.option("--intercept/--no-intercept", default=True, show_default=True)
-@click.option("--missing", type=click.Choice(["error", "drop"]), default="error", show_default=True, help="What to do with missing values.")
-@click.option(
-    "--unseen", type=click.Choice(["error", "reference"]), default="error", show_default=True, help="New categories when predicting."
-)
-@click.option("--like", help="Train in the frame of another version: MODEL@VERSION.")
-@click.option("--new-schema", is_flag=True, help="Let the model take another schema.")
-@click.option("--solver", default="exact", show_default=True, help="A solver's name, or its JSON as in POST /train.")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True, help="Of gradient training.")
-@click.option(
-    "--ledger", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="Remember which rows were learned."
-)
-@click.option("--folds", type=int, help="Keep the moments of this many folds, for cross-validation without the rows.")
-@click.option("--sample", type=int, default=0, show_default=True, help="Keep this many of the rows, for plots and diagnostics.")
-@click.option("--history", is_flag=True, help="Print loss and parameters of every epoch of gradient training.")
-@click.option("--promote/--no-promote", default=True, show_default=True, help="Whether to serve the new version as live.")
-@click.option("--description", default="", help="A sentence kept with the version.")
-@click.option("--label", "labels", multiple=True, help="A label KEY=VALUE kept with the version; repeatable.")
+@main.command(short_help="Check that this machine is exact.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @tells_errors
-def train(files: tuple[str, ...], **options: Any) -> None:
-    """Fit the rows of FILES (CSV, Parquet, Arrow or NDJSON, by their suffix; globs too) and publish the version in the store.
-
-    Without FILES, do the training job that SageMaker has mounted.
-    """
-    root = Config.from_environ(os.environ).sagemaker_root
-    if not files and is_training_job(root):
-        sys.exit(run_training_job(root))
-    if not files:
-        raise click.UsageError("name the FILES to train on")
-    if not options["target"]:
-        raise click.UsageError("name the target column with --target")
-    one_blas_thread()
-    from service.training.command import train_files  # noqa: PLC0415 - torch takes a second to import
-
-    train_files(files, options)
-
-
-@main.command()
-@tells_errors
-def selftest() -> None:
-    """Check that this machine multiplies exactly, and print the digits reached on NIST's reference data where they are found."""
+def selftest(*, as_json: bool) -> None:
+    """Check that this machine multiplies exactly, and tell the digits reached on NIST's reference data where they are found."""
     from service.training.selftest import run  # noqa: PLC0415
 
-    sys.exit(run())
+    sys.exit(run(as_json=as_json))
 
 
-for command in (learn, forget, merge, refit, select, models, plot, report, export_command, import_command):
-    main.add_command(command)
+main.add_section("Models", train, predict, models, plot, report, export_command, import_command)
+main.add_section("Living models", learn, forget, merge, refit, select)
+main.add_section("Service", serve, bench, config_command, selftest, completion)

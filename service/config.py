@@ -116,6 +116,7 @@ class Config:
     device: str = _setting(_device, "auto", "where predictions run: auto, cpu, cuda or cuda:N; the CPU when CUDA is absent")
     write_token: tuple[str, ...] = _setting(_tokens, "", "bearer tokens that may change models, separated by commas", secret=True)
     read_token: tuple[str, ...] = _setting(_tokens, "", "bearer tokens that may read and predict; reading is open when empty", secret=True)
+    token: tuple[str, ...] = _setting(_tokens, "", "bearer token that the command line sends with --url", secret=True)
     refresh_seconds: float = _setting(_seconds, "2", "longest time until a version published elsewhere is served")
     max_body_bytes: int = _setting(_whole(1), str(256 * MIB), "largest request body")
     max_rows: int = _setting(_whole(1), "10000000", "most rows in one request")
@@ -223,7 +224,7 @@ def _read(setting: Field[Any], environ: Mapping[str, str]) -> tuple[Any, str]:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
 def explain(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:

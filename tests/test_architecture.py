@@ -29,9 +29,9 @@ ROOMS: dict[str, set[str]] = {
     "service.api": {"model_store", *DATA, "service.training", "service.serving", "service.plots"},
     "service.app": {"model_store", *DATA, "service.training", "service.serving", "service.plots", "service.api"},
     "service.client": set(),
-    "service.commands": {"model_store", "service.ground", "service.client", "service.training", "service.plots"},
+    "service.commands": {"model_store", *DATA, "service.client", "service.training", "service.serving", "service.plots"},
     "service.cli": {"model_store", "service.ground", "service.training", "service.commands"},
-    "service.__main__": {"service.cli"},
+    "service.__main__": {"service.cli", "service.commands"},
     "service.worker": {"service.ground"},
     "gunicorn.conf": {"service.ground"},
 }
@@ -123,7 +123,8 @@ def test_flask_is_known_to_the_doors_alone() -> None:
         ("import runpy; runpy.run_path('gunicorn.conf.py')", {"torch", "prometheus_client", "flask", "polars", "scipy"}),
         ("import service.app", {"polars", "scipy", "rich", "pandas", "matplotlib"}),
         ("import service.plots.kinds", {"torch", "scipy", "flask", "prometheus_client"}),
-        ("import service.cli", {"matplotlib", "torch", "polars", "scipy", "flask", "prometheus_client"}),
+        ("import service.cli", {"matplotlib", "torch", "numpy", "polars", "scipy", "flask", "prometheus_client", "rich", "urllib3"}),
+        ("import service.client", {"torch", "numpy", "polars", "pandas", "pyarrow", "flask", "marshmallow", "click", "rich"}),
         (
             "from service.cli import main; main(['models', 'list'], standalone_mode=False)",
             {"torch", "numpy", "polars", "scipy", "flask", "prometheus_client"},

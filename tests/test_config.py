@@ -31,6 +31,7 @@ def test_the_defaults_are_those_documented() -> None:
         "device": "auto",
         "write_token": (),
         "read_token": (),
+        "token": (),
         "refresh_seconds": 2.0,
         "max_body_bytes": 256 * 1024 * 1024,
         "max_rows": 10_000_000,

@@ -4,24 +4,31 @@ from pathlib import Path
 
 import click
 
-from model_store.archive import pack
+from service.commands.completing import VERSION
 from service.commands.files import write_file
-from service.commands.models import WHO, opened, resolved
+from service.commands.places import WHO, opened, resolved
 from service.commands.telling import as_json, print_json, tells_errors
 from service.training.document import version_document
 
 
-@click.command(name="export")
-@click.argument("version")
+@click.command(name="export", short_help="Write a version with all it needs to one file.")
+@click.argument("version", metavar="MODEL[@VERSION]", shell_complete=VERSION)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @tells_errors
 def export_command(version: str, file: Path) -> None:
-    """Write a VERSION with all it needs, and what it remembers if that is still kept, to one FILE for `import`."""
+    """Write a version to one FILE for `import`: all it needs, and what it remembers if that is still kept.
+
+    \b
+    Example:
+      python -m service export rent@3 rent-3.zip
+    """
+    from model_store.archive import pack  # noqa: PLC0415 - the start of every command would wait for it
+
     store = opened()
     write_file(file, pack(store, *resolved(store, version)))
 
 
-@click.command(name="import")
+@click.command(name="import", short_help="Publish the version in a file that export wrote.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", help="Model to publish it in; by default the name it had.")
 @click.option("--promote", is_flag=True, help="Serve it as live.")
@@ -29,7 +36,12 @@ def export_command(version: str, file: Path) -> None:
 @as_json
 @tells_errors
 def import_command(file: Path, model: str | None, *, promote: bool, new_schema: bool, as_json: bool) -> None:
-    """Publish the version in FILE, which `export` wrote, under the next number of its model."""
+    """Publish the version in FILE, which `export` wrote, under the next number of its model.
+
+    \b
+    Example:
+      python -m service import rent-3.zip --model rent --promote
+    """
     from service.training.importing import import_version  # noqa: PLC0415 - torch takes a second to import
 
     store = opened()

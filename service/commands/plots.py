@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from service.commands.completing import VERSION
 from service.commands.files import write_file
-from service.commands.models import opened, resolved
+from service.commands.places import opened, resolved
 from service.commands.telling import one_blas_thread, tells_errors
 from service.errors import Invalid
 from service.plots.subject import FORMS, KINDS, REPORT
@@ -13,8 +14,8 @@ from service.plots.subject import FORMS, KINDS, REPORT
 output = click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
 
 
-@click.command()
-@click.argument("version", metavar="MODEL[@VERSION]")
+@click.command(short_help="Draw a picture of a version, as SVG or PNG.")
+@click.argument("version", metavar="MODEL[@VERSION]", shell_complete=VERSION)
 @click.argument("kind", type=click.Choice(KINDS))
 @output
 @tells_errors
@@ -24,7 +25,7 @@ def plot(version: str, kind: str, output: Path) -> None:
     \b
     coefficients  every coefficient with its interval
     loss          the loss of gradient training, epoch by epoch
-    surface       the cost over at most three parameters, with the path of the training
+    surface       the cost over up to three parameters, with the path walked
     fit           the rows with the line, or observed against fitted values
     residuals     residuals against fitted values
     qq            residuals against normal quantiles
@@ -38,8 +39,8 @@ def plot(version: str, kind: str, output: Path) -> None:
     _draw(version, kind, form, output)
 
 
-@click.command()
-@click.argument("version", metavar="MODEL[@VERSION]")
+@click.command(short_help="Write all that is known of a version to one HTML file.")
+@click.argument("version", metavar="MODEL[@VERSION]", shell_complete=VERSION)
 @output
 @tells_errors
 def report(version: str, output: Path) -> None:

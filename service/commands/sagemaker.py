@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
-from model_store.archive import pack, unpack
 from model_store.errors import NotFound, StoreError
 from model_store.opening import Opened
 from model_store.store import LIVE, ModelStore
 from service.commands.telling import explained, one_blas_thread
 from service.config import Config
 from service.errors import Invalid, PlumblineError, Unreadable
+from service.training.document import version_document
 
 ARCHIVES = "*.zip"
 HYPERPARAMETERS = Path("input", "config", "hyperparameters.json")
@@ -64,6 +64,8 @@ def take_in_model(config: Config) -> None:
         return
     if len(found) > 1:
         raise Invalid({path.name: ["is one of several archives: an endpoint serves one model"] for path in found})
+    from model_store.archive import unpack  # noqa: PLC0415
+
     data = found[0].read_bytes()
     store = Opened.at(config.store, cache=config.cache).acting
     if _is_live(store, config.default_model, unpack(data).manifest.blobs["state_dict"]):
@@ -82,8 +84,10 @@ def _is_live(store: ModelStore, model: str, state_dict: str) -> bool:
 
 
 def _train(root: Path) -> None:
+    from model_store.archive import pack  # noqa: PLC0415
     from service.training.command import train_paths  # noqa: PLC0415 - torch takes a second to import
     from service.training.options import options_from_query  # noqa: PLC0415
+    from service.training.showing import show  # noqa: PLC0415
 
     hosts = _read(root / RESOURCES).get("hosts", [])
     if len(hosts) > 1:
@@ -91,6 +95,7 @@ def _train(root: Path) -> None:
     options = options_from_query(_hyperparameters(_read(root / HYPERPARAMETERS)))
     paths, form = _rows(root)
     store, manifest = train_paths(paths, form, options, who=WHO)
+    show(version_document(store, manifest))
     try:
         (root / MODEL).mkdir(parents=True, exist_ok=True)
         (root / MODEL / f"{manifest.model}.zip").write_bytes(pack(store, manifest.model, manifest.version))

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -28,6 +28,12 @@ def tells_errors(command: Callable[..., None]) -> Callable[..., None]:
             # from a string, as libraries do while they are imported.
             click.echo("Aborted!", err=True)
             os._exit(1)
+        except Exception as error:
+            from service.client.problem import Problem  # noqa: PLC0415 - only those who ask a service pay for its library
+
+            if isinstance(error, Problem):
+                raise click.ClickException(str(error)) from error
+            raise
 
     return run
 
@@ -41,6 +47,14 @@ def explained(error: PlumblineError | StoreError) -> str:
 def print_json(document: object) -> None:
     """Print a document; numbers read back to the same bits."""
     click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def tell(document: Mapping[str, Any], show: Callable[[Any], None], *, as_json: bool) -> None:
+    """Print a document as it is, or as `show` shows it."""
+    if as_json:
+        print_json(document)
+    else:
+        show(document)
 
 
 def one_blas_thread() -> None:

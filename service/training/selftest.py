@@ -1,9 +1,11 @@
 """`service selftest`: is this machine exact, and how many digits of NIST's certified regressions does the service get right?"""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -36,19 +38,23 @@ class HeldRows:
         yield self.rows
 
 
-def run() -> int:
+def run(*, as_json: bool = False) -> int:
     """Print the report; returns the exit code: 1 when this machine is not exact."""
-    console = Console()
     reason = self_test(syrk)
-    console.print("exact matrix products: " + ("yes" if reason is None else f"NO. {reason}"))
     place = strd.directory()
-    if place is None:
-        console.print("NIST reference data: not found; NIST_STRD may name their directory")
+    digits = list(nist_digits(strd.load(place))) if place is not None else None
+    if as_json:
+        rows = [dict(zip(("dataset", "coefficients", "std_errors"), row, strict=True)) for row in digits] if digits is not None else None
+        click.echo(json.dumps({"exact": reason is None, "reason": reason, "digits": rows}))
+        return 0 if reason is None else 1
+    click.echo("exact matrix products: " + ("yes" if reason is None else f"NO. {reason}"))
+    if digits is None:
+        click.echo("NIST reference data: not found; NIST_STRD may name their directory")
     else:
         table = Table("NIST dataset", "coefficients", "standard errors", title="correct digits, at most 15")
-        for name, coefficients, errors in nist_digits(strd.load(place)):
+        for name, coefficients, errors in digits:
             table.add_row(name, f"{coefficients:.1f}", f"{errors:.1f}")
-        console.print(table)
+        Console().print(table)
     return 0 if reason is None else 1
 
 

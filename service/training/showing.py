@@ -1,10 +1,14 @@
 """Version documents and other tables in a terminal."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+
+WIDEST = 10_000
 
 
 def show(document: dict[str, Any]) -> None:
@@ -25,16 +29,36 @@ def show(document: dict[str, Any]) -> None:
     show_table([name.replace("_", " ") for name in columns], [[row[name] for name in columns] for row in fit["coefficients"]])
 
 
+def show_selection(document: dict[str, Any]) -> None:
+    """Print what `select` found: candidates, path and inflation factors, and the version if it was published."""
+    chosen = document["selection"]
+    if "subset" in chosen:
+        rows = [[", ".join(row["terms"]), row["coefficients"], row["value"]] for row in chosen["subset"]["candidates"]]
+        show_table(["terms", "coefficients", chosen["subset"]["criterion"]], rows)
+    if "ridge" in chosen:
+        rows = [[row["penalty"], row["effective_dof"]] for row in chosen["ridge"]["path"]]
+        show_table(["penalty", "effective dof"], [*rows, [chosen["ridge"]["penalty"], "chosen"]])
+    show_table(["column", "vif"], [[row["column"], row["vif"]] for row in chosen["inflation"]["columns"]])
+    if "version" in document:
+        show(document)
+
+
 def show_table(columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows beneath the names of their columns; numbers with six digits, nothing as a dash."""
-    table = Table(*columns)
+    table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    _console().print(table)
+    console = _console()
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+        table.box, table.padding = box.SIMPLE_HEAD, 0  # rather than cut numbers off
+    console.print(table)
 
 
 def _console() -> Console:
-    return Console(markup=False, emoji=False, highlight=False)  # a category such as [red] or :smile: is shown as it is
+    console = Console(markup=False, emoji=False, highlight=False)  # a category such as [red] or :smile: is shown as it is
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDEST  # nothing is cut off for whoever reads a pipe
+    return console
 
 
 def _cell(value: object) -> str:
