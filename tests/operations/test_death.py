@@ -90,9 +90,9 @@ class Waiting:
         return self.reply
 
 
-def ask_train(service: Service, body: bytes, headers: dict[str, str]) -> Reply:
+def ask_train(service: Service, body: bytes, headers: dict[str, str], model: str = "slow") -> Reply:
     """POST a CSV body."""
-    return ask(f"{service.url}/train?model=slow&target=y", method="POST", body=body, headers=headers, timeout=90)
+    return ask(f"{service.url}/train?model={model}&target=y", method="POST", body=body, headers=headers, timeout=90)
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_counters_survive_killed_workers(make_service: Callable[..., Service]) -
 @pytest.mark.slow
 def test_a_killed_trainer_is_told_and_replaced(make_service: Callable[..., Service]) -> None:
     """The job of a killed trainer fails with the reason, its client is told within seconds, and queued jobs run after it is back."""
-    service = make_service().start()
+    service = make_service(WORKERS="1").start()
     waiting = Waiting(service)
     queued = service.post("/train", LINE, headers={"Prefer": "respond-async"})
     assert (queued.status, queued.json["state"]) == (202, "queued")
@@ -153,7 +153,7 @@ def test_a_killed_trainer_is_told_and_replaced(make_service: Callable[..., Servi
 @pytest.mark.slow
 def test_a_killed_supervisor_of_the_trainer_loses_no_job(make_service: Callable[..., Service]) -> None:
     """After the trainer's supervisor was killed its trainer ends by itself, another takes over, and trainings go on."""
-    service = make_service().start()
+    service = make_service(WORKERS="1").start()
     assert service.post("/train", LINE).status == 201
     supervisor, trainer = supervisor_pid(service), wait_for_trainer(service)
     os.kill(supervisor, signal.SIGKILL)
@@ -214,7 +214,7 @@ def test_connections_that_wait_to_be_accepted_are_answered_when_the_service_stop
 @pytest.mark.slow
 def test_nobody_can_connect_to_a_service_that_is_stopping(make_service: Callable[..., Service]) -> None:
     """While a training in flight delays the stop, new connections are refused at once rather than left to hang."""
-    service = make_service().start()
+    service = make_service(WORKERS="1").start()
     waiting = Waiting(service)
     assert service.process is not None
     service.process.send_signal(signal.SIGTERM)
@@ -252,7 +252,7 @@ def test_a_stopping_worker_says_that_it_is_not_ready(make_service: Callable[...,
 @pytest.mark.slow
 def test_a_service_stopped_before_its_trainer_has_loaded_stops_at_once(make_service: Callable[..., Service]) -> None:
     """SIGTERM while the trainer still imports what it needs ends the service well before the graceful time is over."""
-    service = make_service().start()
+    service = make_service(WORKERS="1").start()
     pid = wait_for_trainer(service)
     os.kill(pid, signal.SIGKILL)
     spawned = service.log.read_text().count("Spawned dirty worker")
@@ -265,9 +265,9 @@ def test_a_service_stopped_before_its_trainer_has_loaded_stops_at_once(make_serv
 @pytest.mark.slow
 def test_two_services_on_one_machine_leave_each_other_alone(make_service: Callable[..., Service]) -> None:
     """Two services started and stopped beside each other keep their trainers, their models and their metrics apart."""
-    one = make_service("one").start()
+    one = make_service("one", WORKERS="1").start()
     first = wait_for_trainer(one)
-    two = make_service("two").start()
+    two = make_service("two", WORKERS="1").start()
     second = wait_for_trainer(two)
     assert one.post("/train", LINE | {"targets": [0, 1, 2]}).status == 201
     assert two.post("/train", LINE | {"targets": [0, 2, 4]}).status == 201
@@ -312,11 +312,11 @@ def test_a_killed_master_leaves_nothing_that_hinders_the_next(make_service: Call
 @pytest.mark.slow
 def test_a_directory_that_is_not_ours_survives_the_next_start(make_service: Callable[..., Service]) -> None:
     """A start removes the directories of killed services only: neither those in use nor those that merely look alike."""
-    one = make_service("one").start()
+    one = make_service("one", WORKERS="1").start()
     like = Path("/dev/shm/plumbline-notes-of-mine")
     like.mkdir()
     try:
-        make_service("two").start()
+        make_service("two", WORKERS="1").start()
         assert like.exists()
         assert run_directory(one).exists()
     finally:

@@ -35,7 +35,7 @@ def wide(number: int) -> dict[str, object]:
 @pytest.mark.slow
 def test_a_full_disk_refuses_new_versions_and_harms_none(small_disk: Path, make_service: Callable[..., Service]) -> None:
     """Trainings get 507 with advice once nothing fits, predictions go on as before, and with space again trainings go on."""
-    service = make_service(STORE=str(small_disk / "store"))
+    service = make_service(STORE=str(small_disk / "store"), WORKERS="1")
     service.store = small_disk / "store"
     service.start()
     live, refused = "", 0

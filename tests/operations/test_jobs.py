@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ STOPPED_SECONDS = 5.0  # half a second on a machine with nothing else to do, whe
 LATER = {"Prefer": "respond-async"}
 LINE = {"model": "m", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
 GRADIENT: dict[str, Any] = LINE | {"model": "steps", "solver": {"name": "sgd", "learning_rate": 1e-9, "epochs": 1_000_000}}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for several tests, each with a model of its own; its trainer may be killed."""
+    service = Service(tmp_path_factory.mktemp("jobs"), WORKERS="1").start()
+    yield service
+    assert service.stop() == 0
 
 
 def state(service: Service, reply: Reply) -> str:
@@ -42,7 +50,7 @@ def test_running_jobs_are_cancelled_within_about_a_second(make_service: Callable
     (root / "0.csv").write_bytes(large_csv(2_000_000))
     for number in range(1, 30):
         (root / f"{number}.csv").hardlink_to(root / "0.csv")
-    service = make_service(DATA_ROOTS=str(root), MAX_ROWS="100000000").start()
+    service = make_service(DATA_ROOTS=str(root), MAX_ROWS="100000000", WORKERS="1").start()
     wait_for_trainer(service)
     jobs = [GRADIENT, {"model": "read", "source": "*.csv", "target": "y"}]
     for document in jobs:
@@ -59,9 +67,9 @@ def test_running_jobs_are_cancelled_within_about_a_second(make_service: Callable
 
 
 @pytest.mark.slow
-def test_a_running_job_tells_its_progress_to_who_polls(make_service: Callable[..., Service]) -> None:
+def test_a_running_job_tells_its_progress_to_who_polls(shared: Service) -> None:
     """Epochs go up, the time left goes down, and a poll with the ETag is 304 until then."""
-    service = make_service().start()
+    service = shared
     reply = service.post("/train", GRADIENT, headers=LATER)
     place = reply.headers["location"]
     wait_until(lambda: "epoch" in service.get(place).json.get("progress", {}), "the first epochs")
@@ -87,7 +95,7 @@ def test_a_running_job_tells_its_progress_to_who_polls(make_service: Callable[..
 @pytest.mark.slow
 def test_two_trainers_run_two_jobs_at_once(make_service: Callable[..., Service]) -> None:
     """With PLUMBLINE_TRAINERS=2 two long jobs run at the same time and a third waits; all can be cancelled, and short ones go on."""
-    service = make_service(TRAINERS="2").start()
+    service = make_service(TRAINERS="2", WORKERS="1").start()
     replies = [service.post("/train", GRADIENT | {"model": f"steps{number}"}, headers=LATER) for number in range(3)]
     wait_until(lambda: [state(service, reply) for reply in replies] == ["running", "running", "queued"], "two running jobs")
     assert ask(service.url + replies[2].headers["location"], method="DELETE").json["state"] == "cancelled"
@@ -110,21 +118,21 @@ def test_a_full_queue_is_told_by_every_worker(make_service: Callable[..., Servic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 0.15, 0.3, 0.6, 1.0])
-def test_a_retry_after_a_killed_trainer_trains_once(make_service: Callable[..., Service], seconds: float) -> None:
+def test_a_retry_after_a_killed_trainer_trains_once(shared: Service, seconds: float) -> None:
     """Whenever the trainer is killed, a retry under the key publishes one version in all, of all rows, and repeats its answer."""
-    service = make_service().start()
-    body, headers = large_csv(), {"Content-Type": "text/csv", "Idempotency-Key": "order-1"}
+    service, model = shared, f"killed-{seconds}"
+    body, headers = large_csv(), {"Content-Type": "text/csv", "Idempotency-Key": model}
     pid = wait_for_trainer(service)
-    accepted = ask_train(service, body, headers | LATER)
+    accepted = ask_train(service, body, headers | LATER, model)
     wait_until(lambda: state(service, accepted) != "queued", "a running job")
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     wait_until(lambda: state(service, accepted) != "running", "the end of the job")
     assert time.monotonic() - killed < 5
-    answers = [ask_train(service, body, headers | {"Prefer": "wait=60"}) for _ in range(2)]
+    answers = [ask_train(service, body, headers | {"Prefer": "wait=60"}, model) for _ in range(2)]
 
     assert [answer.status for answer in answers] == [201, 201]
     assert answers[0].json["version"] == answers[1].json["version"]
     assert answers[0].json["fit"]["n"] == 300_000
-    assert service.get("/models/slow/versions").json["versions"] == ["1"]
+    assert service.get(f"/models/{model}/versions").json["versions"] == ["1"]

@@ -152,7 +152,7 @@ def test_clients_that_take_answers_slowly_hold_nobody_up(line: Service, count: i
 def test_what_the_head_alone_refuses_is_refused_before_the_body(start_service: Callable[..., Service]) -> None:
     """Without a token, or with too large a body announced, the answer comes at once, no body is asked for, and the connection ends."""
     token = "a-token-for-writing"
-    service = start_service(WRITE_TOKEN=token, MAX_BODY_BYTES="1000")
+    service = start_service(WORKERS="1", WRITE_TOKEN=token, MAX_BODY_BYTES="1000")
     for headers, expected in (
         ({}, 401),
         ({"Authorization": "Bearer not-this-one-at-all"}, 403),

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,14 @@ from tests.operations.processes import trainer_pid, wait_until
 from tests.support import Service
 
 ROWS = np.random.default_rng(5).normal(size=(1000, 4)).round(6)
+
+
+@pytest.fixture(scope="module")
+def two_trainers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with two trainers; each test trains its models anew."""
+    service = Service(tmp_path_factory.mktemp("living"), TRAINERS="2", DEVICE="cpu").start()
+    yield service
+    assert service.stop() == 0
 
 
 def rows(*numbers: int) -> dict[str, Any]:
@@ -82,9 +90,9 @@ def test_two_clients_append_while_others_read(service: Service) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("writers", "trainers"), [(2, 1), (2, 2), (4, 2)])
-def test_many_batches_by_several_writers_and_trainers(start_service: Callable[..., Service], writers: int, trainers: int) -> None:
-    """Hundreds of one-row batches; two trainers meet in the store by compare-and-set, and the loser starts again."""
-    append(start_service(TRAINERS=str(trainers), DEVICE="cpu"), writers=writers, batches=300 // writers)
+def test_many_batches_by_several_writers_and_trainers(request: pytest.FixtureRequest, writers: int, trainers: int) -> None:
+    """Two hundred one-row batches; two trainers meet in the store by compare-and-set, and the loser starts again."""
+    append(request.getfixturevalue("service" if trainers == 1 else "two_trainers"), writers=writers, batches=200 // writers)
 
 
 @pytest.mark.slow

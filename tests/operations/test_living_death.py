@@ -28,7 +28,7 @@ ANSWERED_WITHIN = 90.0
 def test_no_death_loses_or_doubles_what_was_learned(make_service: Callable[..., Service], victim: str) -> None:
     """200 appends, each repeated under its key until it is answered, among kills: the end equals one training of all rows."""
     rng = random.Random(victim)
-    service = make_service(TRAINERS="1").start()
+    service = make_service(WORKERS="2" if victim == "worker" else "1").start()
     first = {"instances": [[0.0], [1.0], [3.0]], "targets": [1.0, 2.5, 4.0]}
     assert service.post("/train", {"model": "m", **first}).status == 201
     rows = [([float(i)], i * 0.5 + rng.gauss(0, 1)) for i in range(OPERATIONS)]

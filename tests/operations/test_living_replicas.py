@@ -2,14 +2,14 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sklearn.datasets import load_diabetes
 
+from tests.buckets import Endpoint
 from tests.operations.processes import wait_until
 from tests.support import Service
 
@@ -18,11 +18,16 @@ pytestmark = pytest.mark.slow
 Rows = list[tuple[list[float], float]]
 
 
-@pytest.fixture
-def replicas(make_service: Callable[..., Service], bucket: str, tmp_path: Path) -> list[Service]:
-    """Two replicas of one service."""
-    settings = {"STORE": bucket, "REFRESH_SECONDS": "0.5", "WORKERS": "1", "KEEP_MEMORIES": "20"}
-    return [make_service(name, CACHE=str(tmp_path / f"cache-{name}"), **settings).start() for name in ("one", "other")]
+@pytest.fixture(scope="module")
+def replicas(s3: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service]]:
+    """Two replicas of one service; each test uses models of its own."""
+    with pytest.MonkeyPatch.context() as environ:
+        s3.use(environ)
+        settings = {"STORE": s3.bucket(), "REFRESH_SECONDS": "0.5", "WORKERS": "1", "KEEP_MEMORIES": "20"}
+        folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
+        services = [Service(folder, CACHE=str(folder / "cache"), **settings).start() for folder in folders]
+    yield services
+    assert [service.stop() for service in services] == [0, 0]
 
 
 @pytest.fixture(scope="module")
@@ -73,31 +78,33 @@ def test_pieces_learned_at_two_replicas_are_one_training(replicas: list[Service]
     """In any order, by one to four writers at two replicas at once: the fingerprint and the coefficients of one training."""
     rng = random.Random(writers)
     one = replicas[0]
-    whole = asked(one, "/train", {"model": "whole", **request(rows)})
-    asked(one, "/train", {"model": "m", "like": "whole@1", "ledger": "on", **request(rows[:20])})
+    model, complete, less = (f"{name}-{writers}" for name in ("m", "whole", "left"))
+    whole = asked(one, "/train", {"model": complete, **request(rows)})
+    asked(one, "/train", {"model": model, "like": f"{complete}@1", "ledger": "on", **request(rows[:20])})
     todo = list(pieces(rows[20:], rng))
     with ThreadPoolExecutor(writers) as pool:
-        learned = list(pool.map(lambda i: asked(replicas[i % 2], "/models/m/learn", request(todo[i])), range(len(todo))))
+        learned = list(pool.map(lambda i: asked(replicas[i % 2], f"/models/{model}/learn", request(todo[i])), range(len(todo))))
     assert len({document["version"] for document in learned}) == len(todo)
     for replica in replicas:
-        wait_until(lambda r=replica: r.get("/models/m/versions/live").json["fit"]["n"] == len(rows), "the last version", 10)  # type: ignore[misc]
-        assert identity(replica.get("/models/m/versions/live").json) == identity(whole)
+        wait_until(lambda r=replica: r.get(f"/models/{model}/versions/live").json["fit"]["n"] == len(rows), "the last version", 10)  # type: ignore[misc]
+        assert identity(replica.get(f"/models/{model}/versions/live").json) == identity(whole)
 
     gone = rng.sample(rows, int(0.4 * len(rows)))
     for i, piece in enumerate(pieces(gone, rng)):
-        asked(replicas[i % 2], "/models/m/forget", request(piece))
-    left = asked(replicas[1], "/train", {"model": "left", "like": "whole@1", **request([row for row in rows if row not in gone])})
+        asked(replicas[i % 2], f"/models/{model}/forget", request(piece))
+    left = asked(replicas[1], "/train", {"model": less, "like": f"{complete}@1", **request([row for row in rows if row not in gone])})
     for replica in replicas:
-        wait_until(lambda r=replica: r.get("/models/m/versions/live").json["fit"]["n"] == left["fit"]["n"], "the last version", 10)  # type: ignore[misc]
-        assert identity(replica.get("/models/m/versions/live").json) == identity(left)
+        wait_until(lambda r=replica: r.get(f"/models/{model}/versions/live").json["fit"]["n"] == left["fit"]["n"], "the last version", 10)  # type: ignore[misc]
+        assert identity(replica.get(f"/models/{model}/versions/live").json) == identity(left)
 
 
-@pytest.mark.parametrize("frame", ["its own", "like"])
+@pytest.mark.parametrize("frame", ["own", "like"])
 def test_models_made_apart_merge_into_one_training(replicas: list[Service], rows: Rows, frame: str) -> None:
     """Three models made at different replicas from different rows of one scale, each in its own frame or in that of the first."""
-    whole = asked(replicas[0], "/train", {"model": "whole", **request(rows)})
-    for i, name in enumerate(("a", "b", "c")):
-        like = {"like": "a@1"} if frame == "like" and i else {}
+    a, b, c, complete = (f"{name}-{frame}" for name in ("a", "b", "c", "whole"))
+    whole = asked(replicas[0], "/train", {"model": complete, **request(rows)})
+    for i, name in enumerate((a, b, c)):
+        like = {"like": f"{a}@1"} if frame == "like" and i else {}
         asked(replicas[i % 2], "/train", {"model": name, **like, **request(rows[i::3])})
-    merged = asked(replicas[1], "/models/a/merge", {"with": ["b", "c@1"]})
+    merged = asked(replicas[1], f"/models/{a}/merge", {"with": [b, f"{c}@1"]})
     assert identity(merged) == identity(whole)

@@ -144,18 +144,17 @@ def test_prometheus_sees_the_traffic(make_service: Callable[..., Service], start
 
 
 @pytest.mark.slow
-def test_what_clients_invent_makes_no_series(make_service: Callable[..., Service]) -> None:
+def test_what_clients_invent_makes_no_series(service: Service) -> None:
     """Two hundred unknown models, paths, methods and jobs add no time series after the first of each kind."""
-    service = make_service().start()
-    assert service.post("/train", {"model": "m", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}).status == 201
+    assert service.post("/train", {"model": "invented", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}).status == 201
 
     def invent(number: int) -> None:
         statuses = [
             service.post("/predict", {"model": f"model-{number}", "instances": [[1]]}).status,
-            service.post("/predict", {"model": "m", "version": str(number + 100), "instances": [[1]]}).status,
+            service.post("/predict", {"model": "invented", "version": str(number + 100), "instances": [[1]]}).status,
             service.get(f"/path/{number}").status,
             service.get(f"/models/model-{number}").status,
-            service.get(f"/models/m/versions/{number + 100}").status,
+            service.get(f"/models/invented/versions/{number + 100}").status,
             service.get(f"/jobs/{number:032x}").status,
             service.get(f"/livez{number}?x={number}").status,
             ask(f"{service.url}/livez", method=f"BREW{number}").status,

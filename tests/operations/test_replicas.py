@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,7 @@ from tests.support import Service
 pytestmark = pytest.mark.slow
 
 REFRESH_SECONDS = 0.5
-SLACK_SECONDS = 2.0
-ASKED = {"model": "m", "instances": [[3]]}
+SOON = REFRESH_SECONDS + 2.0
 
 MakeReplica = Callable[[str], Service]
 
@@ -33,29 +32,46 @@ def make_replica(make_service: Callable[..., Service], bucket: str, tmp_path: Pa
     return make
 
 
-def slope(version: int) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def pair(s3: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
+    """Two replicas that several tests share, with two workers each; each test uses a model of its own, and leaves both alive."""
+    with pytest.MonkeyPatch.context() as environ:
+        s3.use(environ)
+        settings = {"STORE": s3.bucket(), "REFRESH_SECONDS": str(REFRESH_SECONDS)}
+        folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
+        one, other = (Service(folder, CACHE=str(folder / "cache"), **settings).start() for folder in folders)
+    yield one, other
+    assert (one.stop(), other.stop()) == (0, 0)
+
+
+def asked(model: str) -> dict[str, object]:
+    """One row's prediction."""
+    return {"model": model, "instances": [[3]]}
+
+
+def slope(model: str, version: int) -> dict[str, object]:
     """The training request of a version of the model whose slope is the version's number."""
-    return {"model": "m", "instances": [[0], [1], [2]], "targets": [0, version, 2 * version]}
+    return {"model": model, "instances": [[0], [1], [2]], "targets": [0, version, 2 * version]}
 
 
-def publish(service: Service, version: int) -> None:
+def publish(service: Service, model: str, version: int) -> None:
     """Train the version, and be sure it is that one."""
-    trained = service.post("/train", slope(version))
+    trained = service.post("/train", slope(model, version))
     assert (trained.status, trained.json.get("version")) == (201, str(version)), trained.body
 
 
-def serves(connection: Kept, version: int) -> bool:
+def serves(connection: Kept, model: str, version: int) -> bool:
     """Whether the worker at the other end serves the version, with the version's numbers."""
-    answer = connection.ask("POST", "/predict", ASKED)
+    answer = connection.ask("POST", "/predict", asked(model))
     if answer.status != 200 or answer.json["version"] != str(version):
         return False
     assert abs(answer.json["predictions"][0] - 3 * version) < 1e-9
     return True
 
 
-def predicted(service: Service) -> tuple[int, str | None]:
+def predicted(service: Service, model: str) -> tuple[int, str | None]:
     """Status and version of a prediction."""
-    answer = service.post("/predict", ASKED)
+    answer = service.post("/predict", asked(model))
     return answer.status, answer.json.get("version")
 
 
@@ -70,56 +86,56 @@ def readiness(service: Service) -> tuple[int, bool]:
     return answer.status, "store" in answer.json.get("reasons", {})
 
 
-def test_what_one_replica_publishes_every_worker_of_the_other_serves(make_replica: MakeReplica) -> None:
+def test_what_one_replica_publishes_every_worker_of_the_other_serves(pair: tuple[Service, Service]) -> None:
     """Each worker of the other replica answers with a version at the latest a refresh and some slack after its 201; so does a deletion."""
-    one, other = make_replica("one").start(), make_replica("other").start()
-    publish(one, 1)
-    wait_until(lambda: predicted(other) == (200, "1"), "the first version at the other replica", REFRESH_SECONDS + SLACK_SECONDS)
+    (one, other), model = pair, "shared"
+    publish(one, model, 1)
+    wait_until(lambda: predicted(other, model) == (200, "1"), "the first version at the other replica", SOON)
     with connections_to(other, wait_for_workers(other, 2)) as kept:
         for version, publisher in ((2, one), (3, one), (4, other), (5, one)):
-            publish(publisher, version)
+            publish(publisher, model, version)
             for pid, connection in kept.items():
-                wait_until(lambda c=connection, v=version: serves(c, v), f"version {version} at {pid}", REFRESH_SECONDS + SLACK_SECONDS)  # type: ignore[misc]
-        assert predicted(other) == (200, "5")
-        assert other.get("/models/m/versions/4").json["version"] == "4"
-        job = one.post("/train", slope(6), headers={"Prefer": "respond-async"}).json["id"]
+                wait_until(lambda c=connection, v=version: serves(c, model, v), f"version {version} at {pid}", SOON)  # type: ignore[misc]
+        assert predicted(other, model) == (200, "5")
+        assert other.get(f"/models/{model}/versions/4").json["version"] == "4"
+        job = one.post("/train", slope(model, 6), headers={"Prefer": "respond-async"}).json["id"]
         wait_until(lambda: other.get(f"/jobs/{job}").json["state"] == "succeeded", "the job's end, told by the other replica")
 
-        assert one.get("/models/m").status == 200
-        assert one.get("/models/m", method="DELETE").status == 204
+        assert one.get(f"/models/{model}").status == 200
+        assert one.get(f"/models/{model}", method="DELETE").status == 204
         for connection in kept.values():
-            wait_until(lambda c=connection: c.ask("POST", "/predict", ASKED).status == 404, "a deletion", REFRESH_SECONDS + SLACK_SECONDS)  # type: ignore[misc]
-    wait_until(lambda: predicted(one)[0] == 404, "the deletion at the first replica", REFRESH_SECONDS + SLACK_SECONDS)
-    assert other.get("/models").json["models"] == []
-    publish(one, 7)
-    wait_until(lambda: predicted(other) == (200, "7"), "a version published after the deletion", REFRESH_SECONDS + SLACK_SECONDS)
+            wait_until(lambda c=connection: c.ask("POST", "/predict", asked(model)).status == 404, "a deletion", SOON)  # type: ignore[misc]
+    wait_until(lambda: predicted(one, model)[0] == 404, "the deletion at the first replica", SOON)
+    assert model not in [each["model"] for each in other.get("/models").json["models"]]
+    publish(one, model, 7)
+    wait_until(lambda: predicted(other, model) == (200, "7"), "a version published after the deletion", SOON)
 
 
-def test_replicas_serve_on_without_the_bucket(make_replica: MakeReplica, endpoint: Endpoint) -> None:
+def test_replicas_serve_on_without_the_bucket(pair: tuple[Service, Service], endpoint: Endpoint) -> None:
     """Without the bucket predictions go on, from memory and after a restart from the mirror; writing is refused, and all mends itself."""
-    one, other = make_replica("one").start(), make_replica("other").start()
-    publish(one, 1)
-    wait_until(lambda: predicted(other) == (200, "1"), "the version at the other replica")
+    (one, other), model = pair, "kept"
+    publish(one, model, 1)
+    wait_until(lambda: predicted(other, model) == (200, "1"), "the version at the other replica")
     assert (reachable(one), readiness(one)) == (True, (200, False))
 
     endpoint.stop()
     wait_until(lambda: readiness(other) == (200, True) and readiness(one) == (200, True), "readiness to tell of the store")
     assert not reachable(other)
     started = time.monotonic()
-    refused = one.post("/train", slope(2))
+    refused = one.post("/train", slope(model, 2))
     assert (refused.status, time.monotonic() - started < 8) == (503, True)
     assert refused.headers["content-type"] == "application/problem+json"
     for service in (one, other):
-        assert [predicted(service) for _ in range(20)] == [(200, "1")] * 20
+        assert [predicted(service, model) for _ in range(20)] == [(200, "1")] * 20
     old = wait_for_workers(other, 2)
     for pid in old:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(alive, old)), "the workers' end")
     wait_for_workers(other, 2)
-    assert [predicted(other) for _ in range(20)] == [(200, "1")] * 20
+    assert [predicted(other, model) for _ in range(20)] == [(200, "1")] * 20
     assert other.stop() == 0
     other.start()
-    assert [predicted(other) for _ in range(20)] == [(200, "1")] * 20
+    assert [predicted(other, model) for _ in range(20)] == [(200, "1")] * 20
     told = [json.loads(line)["message"] for line in one.log.read_text().splitlines() if line.startswith("{")]
     assert len([message for message in told if message.startswith("the bucket of the store cannot be used")]) == 1
     assert "not-a-secret" not in one.log.read_text()
@@ -127,20 +143,20 @@ def test_replicas_serve_on_without_the_bucket(make_replica: MakeReplica, endpoin
     endpoint.start()
     wait_until(lambda: readiness(one) == (200, False) and readiness(other) == (200, False), "the bucket to be found again")
     assert reachable(one)
-    assert one.get("/models/m/versions").json["versions"] == ["1"]
-    publish(other, 2)
-    wait_until(lambda: predicted(one) == (200, "2"), "a version published afterwards")
+    assert one.get(f"/models/{model}/versions").json["versions"] == ["1"]
+    publish(other, model, 2)
+    wait_until(lambda: predicted(one, model) == (200, "2"), "a version published afterwards")
 
 
-def test_the_sync_goes_on_after_its_death(make_replica: MakeReplica) -> None:
+def test_the_sync_goes_on_after_its_death(pair: tuple[Service, Service]) -> None:
     """A trainer that is killed takes the sync with it, and the one that follows brings the news."""
-    one, other = make_replica("one").start(), make_replica("other").start()
-    publish(one, 1)
-    wait_until(lambda: predicted(other) == (200, "1"), "the first version")
+    (one, other), model = pair, "synced"
+    publish(one, model, 1)
+    wait_until(lambda: predicted(other, model) == (200, "1"), "the first version")
     killed = wait_for_trainer(other)
     os.kill(killed, signal.SIGKILL)
-    publish(one, 2)
-    wait_until(lambda: predicted(other) == (200, "2"), "a version after the sync's death")
+    publish(one, model, 2)
+    wait_until(lambda: predicted(other, model) == (200, "2"), "a version after the sync's death")
     assert wait_for_trainer(other) != killed
 
 
@@ -153,7 +169,7 @@ def test_a_fault_in_the_sync_ends_its_process_and_another_starts(make_replica: M
     wait_until(lambda: one.log.read_text().count("the sync cannot go on") >= 2, "the end of the process, and of its follower", 60)
     (tmp_path / "cache-one" / "sync.lock").rmdir()
     one.wait_ready()
-    publish(one, 1)
+    publish(one, "m", 1)
 
 
 def test_a_replica_that_never_saw_the_bucket_is_not_ready(make_replica: MakeReplica, endpoint: Endpoint) -> None:
@@ -167,4 +183,4 @@ def test_a_replica_that_never_saw_the_bucket_is_not_ready(make_replica: MakeRepl
     assert readiness(one) == (503, True)
     endpoint.start()
     one.wait_ready()
-    publish(one, 1)
+    publish(one, "m", 1)
