@@ -23,6 +23,13 @@ UNUSED = (
     "**/*.pyi",  # types
     "**/*.pyx",
     "**/*.pxd",
+    "matplotlib/mpl-data/sample_data",
+    "fontTools/*Lib",  # matplotlib needs it to embed fonts in PDF; figures here need names of glyphs alone
+    "fontTools/pens",
+    "fontTools/*cu2*u",
+    "fontTools/misc/bezierTools*",
+    "PIL/_avif*",  # images in AVIF
+    "pillow.libs/libavif*",
     "swagger_ui_bundle/vendor/*/*.map",
     "swagger_ui_bundle/vendor/*/swagger-ui-es-*",
 )

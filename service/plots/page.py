@@ -100,10 +100,7 @@ def _fitted(subject: Subject) -> list[tuple[str, str]]:
     schema, fit = subject.document["schema"], subject.fit
     frame = schema["frame"]
     categories = frame["categories"]
-    features = [
-        _name(feature["name"]) + (f" ({len(categories[feature['name']])} categories)" if feature["name"] in categories else "")
-        for feature in schema["features"]
-    ]
+    features = [_name(feature["name"]) + _categories(categories.get(feature["name"])) for feature in schema["features"]]
     solver = fit["solver"]
     given = solver.items() if isinstance(solver, dict) else ()
     options = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in given if key != "name" and value is not None)
@@ -119,6 +116,11 @@ def _fitted(subject: Subject) -> list[tuple[str, str]]:
     if categories:
         rows.append(("new categories", "taken for the reference" if frame["unseen"] == "reference" else "refused"))
     return rows
+
+
+def _categories(known: list[str] | None) -> str:
+    """What is to be known of a feature's categories."""
+    return f" ({len(known)} categories, of which {_name(known[0])} is the reference)" if known else ""
 
 
 def _statistics(subject: Subject) -> list[tuple[str, list[str]]]:
