@@ -1,5 +1,7 @@
 """What a drawing needs, taken out of the store."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from model_store.manifest import Manifest
 from model_store.store import ModelStore
 from service.errors import Contradiction, NotKept
 from service.plots.subject import MOST_PANELS, OF_ROWS, REPORT, Subject
+from service.regression.columns import Column
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
 from service.serving.cost import cost_of
@@ -31,8 +34,8 @@ def gather(store: ModelStore, manifest: Manifest, kind: str) -> Subject:
     if kind == REPORT:
         return _all(store, manifest, document | {"libraries": dict(manifest.libraries)})
     if kind in OF_ROWS:
-        sample = diagnose(store, manifest).document()
-        return Subject(document, sample, curve=_curve(store, manifest, sample) if kind == "fit" else None)
+        sample, curve = _rows(store, manifest, with_curve=kind == "fit")
+        return Subject(document, sample, curve=curve)
     if kind == "surface":
         return Subject(document, costs=_costs(store, manifest))
     subject = Subject(document)
@@ -46,8 +49,7 @@ def _all(store: ModelStore, manifest: Manifest, document: dict[str, Any]) -> Sub
     sample = costs = curve = None
     missing = {}
     try:
-        sample = diagnose(store, manifest).document()
-        curve = _curve(store, manifest, sample)
+        sample, curve = _rows(store, manifest, with_curve=True)
     except (NotKept, Forgotten) as error:
         missing["sample"] = str(error)
     try:
@@ -57,19 +59,27 @@ def _all(store: ModelStore, manifest: Manifest, document: dict[str, Any]) -> Sub
     return Subject(document, sample, costs, curve, missing)
 
 
+def _rows(store: ModelStore, manifest: Manifest, *, with_curve: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The sample and the curve; of the features' columns, which may be thousands, the only one where it is drawn."""
+    found = diagnose(store, manifest)
+    curve = _curve(store, manifest, found.columns) if with_curve else None
+    return replace(found, columns=found.columns if curve else {}).document(), curve
+
+
 def _costs(store: ModelStore, manifest: Manifest) -> dict[str, Any]:
     """The cost of each target that is drawn."""
     targets = manifest.document["schema"]["targets"][:MOST_PANELS]
     return {target: cost_of(store, manifest, target).document() for target in targets}
 
 
-def _curve(store: ModelStore, manifest: Manifest, sample: dict[str, Any]) -> dict[str, Any] | None:
+def _curve(store: ModelStore, manifest: Manifest, columns: Mapping[str, Column]) -> dict[str, Any] | None:
     """The line of a version with one numeric feature over the range of its sample, with intervals where they are known."""
     schema = Schema.from_dict(manifest.document["schema"])
-    if len(schema.features) > 1 or schema.features[0].type != "numeric" or not sample["count"]:
+    if len(schema.features) > 1 or schema.features[0].type != "numeric" or not all(map(len, columns.values())):
         return None
-    (values,) = sample["columns"].values()
-    grid = np.linspace(min(values), max(values), GRID)
+    (column,) = columns.values()
+    values = np.asarray(column, dtype=float)
+    grid = np.linspace(values.min(), values.max(), GRID)
     x = np.ascontiguousarray(schema.design(grid[:, None]))
     y = LinearRegression.from_bytes(store.blob(manifest.blobs["state_dict"]), device=torch.device("cpu")).predict(x)
     lines: dict[str, Any] = {target: {"fitted": y[:, place].tolist()} for place, target in enumerate(schema.targets)}

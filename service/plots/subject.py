@@ -20,8 +20,9 @@ class Subject:
     """A version: its `document`; what the rows kept of its training say (`sample`); its mean squared error as a function of the
     parameters, by target (`costs`); and for one numeric feature its line with intervals on a grid of that feature (`curve`).
 
-    The members are those of `GET /models/{m}/versions/{v}`, `…/sample` and `…/cost`; a curve has `x` and by target `fitted`, and
-    where they are known `mean_lower`, `mean_upper`, `lower` and `upper`. What is not there is None, and `missing` may tell why.
+    The members are those of `GET /models/{m}/versions/{v}`, `…/sample`, whose columns are there where a curve is, and `…/cost`; a
+    curve has `x` and by target `fitted`, and where they are known `mean_lower`, `mean_upper`, `lower` and `upper`. What is not there
+    is None, and `missing` may tell why.
     """
 
     document: dict[str, Any]
