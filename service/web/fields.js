@@ -4,21 +4,21 @@ import {h, newId, replace} from "./dom.js";
 
 /** A labelled input; errors of the service at `path`, or beneath it, are shown with it. */
 export function field(label, input, {hint, path} = {}) {
-  return described(h("div", {class: "labelled"}), label, input, {hint, path}, (name) => [h("label", {for: name.for}, label), input]);
+  input.id = newId("field");
+  return described(input, [h("label", {for: input.id}, label), input], {hint, path});
 }
 
 /** A checkbox with its label behind it. */
 export function check(label, input, {hint, path} = {}) {
-  return described(h("div", {class: "labelled"}), label, input, {hint, path}, () => [h("label", {class: "check"}, input, label)]);
+  return described(input, h("label", {class: "check"}, input, label), {hint, path});
 }
 
-function described(element, label, input, {hint, path}, parts) {
-  const [id, about] = [newId("field"), newId("about")];
-  input.id = id;
+function described(input, labelled, {hint, path}) {
+  const about = newId("about");
   input.setAttribute("aria-describedby", about);
-  if (path) element.dataset.path = path;
   const errors = h("span", {class: "errors"});
-  element.append(...parts({for: id}), h("div", {id: about, class: "about small"}, errors, hint && h("span", {class: "quiet"}, hint)));
+  const element = h("div", {class: "labelled", "data-path": path}, labelled,
+    h("div", {id: about, class: "about small"}, errors, hint && h("span", {class: "quiet"}, hint)));
   element.tell = (texts) => {
     replace(errors, texts.length > 0 && `${texts.join("; ")}. `);
     input.toggleAttribute("aria-invalid", texts.length > 0);

@@ -59,7 +59,8 @@ export function player({last, show, name, label}) {
   }
 
   function keys(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target === slider) return;
+    // What takes input has keys of its own.
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, summary, .scroll")) return;
     const moves = {ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last};
     if (event.key in moves) step(moves[event.key]);
     else if (event.key === " " && event.target.tagName !== "BUTTON") play.click();

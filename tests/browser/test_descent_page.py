@@ -194,6 +194,10 @@ def test_a_run_is_walked_by_keys_and_played(open_page: Opened, service: Service)
     board.press("Space")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     assert said.text_content().startswith("Epoch 100 of 100:")
+    logarithmic = page.get_by_role("checkbox", name="logarithmic loss")
+    logarithmic.press("Space")
+    expect(logarithmic).not_to_be_checked()  # a key means what it means where it is pressed
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
 def test_a_version_without_rows_or_history_says_how_to_get_them(open_page: Opened, service: Service) -> None:
