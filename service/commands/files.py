@@ -22,7 +22,7 @@ def whole_file(file: Path) -> Iterator[BinaryIO]:
             yield writing
         temporary.replace(file)
     except OSError as error:
-        raise Invalid({str(file): [f"cannot be written ({error.strerror})"]}) from error
+        raise Invalid({str(file): [f"cannot be written ({error.strerror or error})"]}) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Rows of a file to a file of predictions, batch by batch, so that neither need fit into memory."""
 
+import errno
 import os
 import re
 import shutil
@@ -160,13 +161,18 @@ def _as_path(file: str) -> Iterator[Path]:
 
 @contextmanager
 def _target(output: Path | None) -> Iterator[Any]:
-    """The file to write, or standard output."""
+    """The file to write, or standard output; who reads that may stop, as `head` does, which ends the command without a word."""
     if output is not None:
         with whole_file(output) as file:
             yield file
-    else:
+        return
+    try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+    except OSError as error:
+        if "Broken pipe" in str(error):  # polars gives no number with its errors
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        raise
 
 
 @contextmanager

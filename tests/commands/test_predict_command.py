@@ -135,6 +135,17 @@ def test_columns_that_are_missing_are_named(service: Service, model: str, tmp_pa
 
 
 @pytest.mark.slow
+def test_who_reads_may_stop(service: Service, model: str, tmp_path: Path) -> None:
+    """`head` takes the first lines, and the command ends without a word about the rest."""
+    path = written(tmp_path / "rows.csv", pl.concat([ROWS] * 50_000))
+    code = f"{sys.executable} -m service predict asked {path} | head -n 2; exit ${{PIPESTATUS[0]}}"
+    environ = {"PATH": "/usr/bin:/bin", "PLUMBLINE_STORE": str(service.store)}
+    done = subprocess.run(["bash", "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[0]) == (1, "", "predictions")
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(service: Service, model: str, tmp_path: Path) -> None:
     """Ten times the rows take not a quarter more memory: 300,000 and 3,000,000, from CSV to CSV."""
     peaks = []
