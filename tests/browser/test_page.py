@@ -266,6 +266,16 @@ def test_every_view_is_accessible_and_fits(open_page: Opened, rent: str, hostile
         assert "owned" not in page.title()
 
 
+def test_the_report_and_the_weights_are_saved_as_they_are(open_page: Opened, service: Service, rent: str) -> None:
+    """What the buttons save is, byte for byte, what the service answers."""
+    page = open_page("/models/rent/versions/3")
+
+    for name, address in (("report", "report.html"), ("residuals", "plots/residuals.svg"), ("json", "state_dict?format=json")):
+        with page.expect_download() as saving:
+            page.locator(".files").get_by_role("button", name=name, exact=True).click()
+        assert saving.value.path().read_bytes() == service.get(f"/models/rent/versions/3/{address}").body
+
+
 def test_an_address_that_leads_nowhere_is_advice(open_page: Opened) -> None:
     """A model that is not there is told with the service's own words, and a wrong address with a way back."""
     page = open_page("/models/absent", expected=(404,))

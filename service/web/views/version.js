@@ -1,10 +1,11 @@
 // A version: what was fitted and how well, its coefficients, a prediction to try, and what its rows say of the fit.
 
 import {promote} from "../actions.js";
-import {curl, fileAddress, get, path} from "../api.js";
+import {curl, get, path} from "../api.js";
 import {coefficientTables} from "../coefficients.js";
 import {diagnostics} from "../diagnostics.js";
-import {curlBox, h, notice, replace} from "../dom.js";
+import {curlBox, h, replace} from "../dom.js";
+import {files} from "../files.js";
 import {formula, percent, solver, statistic} from "../fit.js";
 import {moment, number} from "../numbers.js";
 import {predictionPanel} from "../prediction.js";
@@ -36,7 +37,7 @@ export async function show(main, {model, version: asked}) {
     predictionPanel(document, sample),
     diagnostics(document, sample),
     descent(document, sample),
-    files(where),
+    files(document),
     provenance(document));
 }
 
@@ -69,22 +70,6 @@ function descent({model, version, history, schema}, sample) {
   const plain = history && sample && schema.features.length === 1 && schema.targets.length === 1;
   return plain && h("section", {}, h("h2", {}, "Gradient descent"),
     h("a", {class: "button", href: `#${path(["descent", model, version])}`}, "See how the line was found, step by step"));
-}
-
-function files(where) {
-  const errors = h("div");
-  const link = (text, name, file) => h("button", {onclick: async () => {
-    try {
-      const address = await fileAddress(file);
-      h("a", {href: address, download: name}).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000);
-    } catch (error) {
-      replace(errors, notice(error));
-    }
-  }}, text);
-  const weights = (format) => link(`Weights as ${format}`, `${where[1]}-${where[3]}.${format}`, path([...where, "state_dict"], {format}));
-  return h("section", {}, h("h2", {}, "Files"), h("div", {class: "row"}, weights("safetensors"), weights("pt"), weights("json")), errors,
-    curlBox(`${curl("GET", path([...where, "state_dict"], {format: "safetensors"}))} -O -J`));
 }
 
 function provenance(document) {
