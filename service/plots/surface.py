@@ -65,6 +65,8 @@ def draw_surface(subject: Subject) -> Drawing:
     Raises:
         Contradiction: more parameters, or columns that are combinations of others.
     """
+    if subject.fit["aliased"]:
+        raise Contradiction("the cost has no single minimum: a column is a combination of others, leave it out and train again")
     costs = {target: Quadratic.of(cost) for target, cost in list(subject.need("costs").items())[:MOST_PANELS]}
     names = next(iter(costs.values())).names
     walked = bool(subject.document.get("history"))
@@ -84,8 +86,10 @@ def draw_surface(subject: Subject) -> Drawing:
 
 def _draw(axes: Axes, cost: Quadratic, path: Array, fitted: Array | None, target: str) -> str:
     """Draw the cost of one target; what is to be seen."""
-    if np.linalg.matrix_rank(cost.matrix, hermitian=True) < len(cost.names):
-        raise Contradiction("the cost has no single minimum: a column is a combination of others, leave it out and train again")
+    try:
+        np.linalg.cholesky(cost.matrix)
+    except np.linalg.LinAlgError as error:
+        raise Contradiction("the cost is too narrow to be drawn: shift the columns nearer to zero and train again") from error
     if len(cost.names) == 3:
         cost, path, fitted = cost.best_first(), path[:, 1:], fitted if fitted is None else fitted[1:]
     seen = (_parabola if len(cost.names) == 1 else _contours)(axes, cost, path, fitted)

@@ -163,6 +163,18 @@ def test_the_path_on_the_cost_is_the_history(gallery: Gallery) -> None:
     assert cost.at(spots) == pytest.approx([mean_squared_error(x, y, b) for b in spots], rel=1e-12)
 
 
+def test_a_cost_is_drawn_in_any_units(gallery: Gallery) -> None:
+    """A column of large numbers, far from zero, is no combination of others; its ring is as true as any."""
+    x, y = line()
+    seconds = 1.7e9 + 1e7 * x
+    gallery.train("units", columns={"x": seconds.tolist(), "y": y.tolist()}, target="y")
+
+    cost = Quadratic.of(gallery.subject("units", "surface").need("costs")["y"])
+
+    assert gallery.draw("units", "surface")
+    assert cost.at(cost.ring(2.0)) == pytest.approx(np.full(145, cost.least + 2.0), rel=1e-6)
+
+
 def test_tangents_touch_the_parabola(gallery: Gallery) -> None:
     """With one parameter, the steps lie on the parabola of the mean squared error and tangents have its slope there."""
     x, y = line()
