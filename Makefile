@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
 
-.PHONY: help run test check unit coverage slow browser container lock clean
+.PHONY: help run test check unit coverage slow soak browser container lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -24,13 +24,16 @@ check: $(VENV)/development  ## lint, format and types
 	$(BIN)/mypy
 
 unit: $(VENV)/development  ## the tests
-	$(BIN)/python -m pytest -m "not slow and not container and not browser"
+	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser"
 
 coverage: $(VENV)/development  ## the same with coverage, in half as much time again
-	$(BIN)/python -m pytest -m "not slow and not container and not browser" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser" --cov --cov-report=term
 
 slow: $(VENV)/development  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+soak: $(VENV)/development  ## five minutes of mixed load on one service
+	$(BIN)/python -m pytest -m soak
 
 browser: $(VENV)/development  ## the page in chromium; needs it installed
 	$(BIN)/python -m pytest -m browser

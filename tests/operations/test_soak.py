@@ -248,7 +248,7 @@ def watch(load: Load, workers: list[int], seconds: float) -> dict[int, list[tupl
     return samples
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_memory_and_files_stay_what_they_were_under_mixed_load(make_service: Callable[..., Service]) -> None:
     """Predictions at every door, reads, errors, trainings, learning, forgetting and rollbacks, by two workers and one trainer."""
     service = make_service(WORKERS="2", LOADED_VERSIONS="16", KEEP_VERSIONS="8", DEFAULT_MODEL=MODELS[0]).start()
