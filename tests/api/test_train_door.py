@@ -96,6 +96,7 @@ def test_a_job_tells_success_and_failure(client: Client, store: ModelStore) -> N
     assert by_state["succeeded"]["result"] == client.get("/models/line/versions/1").json
     assert by_state["failed"]["error"] == {
         "kind": "Invalid",
+        "status": 422,
         "detail": "some fields of the request are not valid",
         "errors": {"targets": ["has 2 rows where instances has 3"]},
     }

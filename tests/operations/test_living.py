@@ -56,19 +56,20 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def append(service: Service, *, writers: int, batches: int) -> None:
     """Several clients append one row after another while another one predicts: nothing is lost, no answer is wrong or late for ever."""
     first, total = 10, 10 + writers * batches
-    assert service.post("/train", {"model": "whole"} | rows(*range(total))).status == 201
-    assert service.post("/train", {"model": "m"} | rows(*range(first))).status == 201
+    model, whole = f"appended-by-{writers}", f"whole-of-{writers}"  # other tests ask the same service
+    assert service.post("/train", {"model": whole} | rows(*range(total))).status == 201
+    assert service.post("/train", {"model": model} | rows(*range(first))).status == 201
     done = threading.Event()
     versions: list[int] = []
 
     def read() -> None:
         while not done.is_set():
-            answer = service.post("/predict", {"model": "m", "instances": ROWS[:2, :3].tolist()})
+            answer = service.post("/predict", {"model": model, "instances": ROWS[:2, :3].tolist()})
             assert answer.status == 200
             versions.append(int(answer.json["version"]))
 
     def write(mine: range) -> list[bool]:
-        return [learn(service, "m", number) for number in mine]
+        return [learn(service, model, number) for number in mine]
 
     with ThreadPoolExecutor(writers + 1) as pool:
         reading = pool.submit(read)
@@ -80,7 +81,7 @@ def append(service: Service, *, writers: int, batches: int) -> None:
 
     assert learned == [True] * (total - first)
     assert len(set(versions)) > 2, "the readers saw no new version"
-    assert same(live(service, "m"), live(service, "whole"))
+    assert same(live(service, model), live(service, whole))
 
 
 def test_two_clients_append_while_others_read(service: Service) -> None:
