@@ -9,6 +9,7 @@ share of each moves as those come and go.
 import itertools
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from tests.support import Reply, Service
 
 SECONDS = float(os.environ.get("PLUMBLINE_SOAK_SECONDS", "300"))
 WARM = 0.5  # the share of the time that is not judged
-MOST_SLOPE = 1.0  # MB in 10 minutes
+MOST_GROWTH = 1.0  # MB in 10 minutes; in less time as much, for memory grows by steps of some hundred kB until all is warm
 CSV, ARROW, JSON = "text/csv", "application/vnd.apache.arrow.stream", "application/json"
 WAIT = {"Prefer": "wait=60"}
 LENGTH = "Inference-Header-Content-Length"
@@ -249,7 +250,9 @@ def watch(load: Load, workers: list[int], seconds: float) -> dict[int, list[tupl
 
 
 @pytest.mark.soak
-def test_memory_and_files_stay_what_they_were_under_mixed_load(make_service: Callable[..., Service]) -> None:
+def test_memory_and_files_stay_what_they_were_under_mixed_load(
+    make_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Predictions at every door, reads, errors, trainings, learning, forgetting and rollbacks, by two workers and one trainer."""
     service = make_service(WORKERS="2", LOADED_VERSIONS="16", KEEP_VERSIONS="8", DEFAULT_MODEL=MODELS[0]).start()
     workers = wait_for_workers(service, 2)
@@ -267,10 +270,13 @@ def test_memory_and_files_stay_what_they_were_under_mixed_load(make_service: Cal
         after = files(service, [*workers, trainer])
         load.end()
     slopes = {pid: round(slope(found), 2) for pid, found in samples.items()}
+    with capsys.disabled():
+        sys.stdout.write(f"\n  MB in 10 minutes, by worker: {slopes}\n")
+    most = MOST_GROWTH * max(1.0, 600 / ((1 - WARM) * SECONDS))
 
     assert (wait_for_workers(service, 2), trainer_pid(service)) == (workers, trainer)
     assert after == before
-    assert max(slopes.values()) <= MOST_SLOPE, (slopes, {pid: found[:: len(found) // 20] for pid, found in samples.items()})
+    assert max(slopes.values()) <= most, (slopes, {pid: found[:: len(found) // 20] for pid, found in samples.items()})
     assert all(client.answered >= SECONDS for client in load.clients[:2])
     assert 'status="5' not in service.get("/metrics").body.decode()
     assert '"level":"error"' not in service.log.read_text().lower().replace(" ", "")
