@@ -1,10 +1,12 @@
 """Publishing under load: every worker serves a new version at once, and nobody notices but by the version."""
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.operations.clients import connections_to, load
-from tests.operations.processes import wait_for_workers
+from tests.operations.processes import wait_for_trainer, wait_for_workers
 from tests.support import Service
 
 WITHIN_SECONDS = 1.0
@@ -51,3 +53,13 @@ def test_no_request_fails_while_twenty_versions_are_published(make_service: Call
     assert all(abs(answer.json["predictions"][0] - 3 * int(answer.json["version"])) < 1e-9 for answer in answers)
     assert all(versions == sorted(versions) for versions in seen)
     assert {1, 20} < {version for versions in seen for version in versions}, "the load met the first and the last version"
+
+
+def test_a_training_gives_way_to_predictions(service: Service) -> None:
+    """Every thread of the trainer that works is scheduled only where nothing else wants to run."""
+    assert service.post("/train", slope(1) | {"model": "gives-way"}).status == 201
+    trainer = wait_for_trainer(service)
+    policies = {int(task.name): os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{trainer}/task").iterdir()}
+
+    assert os.SCHED_IDLE in policies.values()
+    assert [name for name in policies if policies[name] != os.SCHED_IDLE and os.getpriority(os.PRIO_PROCESS, name) > 0] == []
