@@ -23,8 +23,8 @@ check: $(VENV)/development  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/development  ## the tests, two files at a time
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not soak and not container and not browser"
+unit: $(VENV)/development  ## the tests
+	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser"
 
 coverage: $(VENV)/development  ## the same with coverage, in half as much time again
 	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser" --cov --cov-report=term
