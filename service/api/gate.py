@@ -74,8 +74,8 @@ class Gate:
         return method == "POST" and self._find(path) is not None
 
     def is_quick(self, method: str, path: str) -> bool:
-        """Whether a request with a short body is answered within milliseconds, so that it need not go to a thread."""
-        return self.is_prediction(method, path) or (method != "POST" and path in QUICK)
+        """Whether a request that is no prediction is answered within milliseconds, so that it need not go to a thread."""
+        return method != "POST" and path in QUICK
 
     def awaits(self, environ: "WSGIEnvironment") -> int:
         """The most bytes of a body that are worth waiting for; 0 when the head alone has the request refused."""

@@ -167,13 +167,13 @@ class Worker(Connections):
         request = conn.parser.request
         if request is None:
             self._answer_here(conn)
-        elif conn.parser.size > SHORT or not self._app.is_quick(request.method, request.path) or not is_plain(request):
+            return
+        predicts = self._app.is_prediction(request.method, request.path)
+        if conn.parser.size > SHORT or not (predicts or self._app.is_quick(request.method, request.path)) or not is_plain(request):
             self._leave(conn)
             self._answer_in_thread(conn)
-        elif self._app.is_prediction(request.method, request.path) and "%" not in request.path:
-            self._answer_here(conn, direct.environ_of(request, conn.server))
         else:
-            self._answer_here(conn)
+            self._answer_here(conn, direct.environ_of(request, conn.server) if predicts and "%" not in request.path else None)
 
     def _answer_here(self, conn: Any, environ: dict[str, Any] | None = None) -> None:
         """Answer a request at once, directly where its environment is given; one that turns out to need a wait goes to a thread."""
