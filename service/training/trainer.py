@@ -42,7 +42,8 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
         os.nice(NICENESS)
         # A low priority alone lets a training finish its turn of some milliseconds while a prediction waits: beside one, the slowest
         # hundredth of predictions took ninety times as long. What Linux calls idle gives way at once. Threads made from here on inherit it.
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(AttributeError, OSError):  # other systems do not have it, and a sandbox may refuse it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         keep_for_training()
         try:
             require_exact_products()
