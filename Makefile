@@ -1,11 +1,14 @@
 # `make run` serves, `make test` checks everything; both build what they need in .venv first.
 # TORCH=cuda takes the CUDA build of torch instead of the CPU build. PYTHON names the interpreter to build with.
+# PROCESSES is how many files of tests run at a time; with 0 they run one after another in pytest's own process.
 
 TORCH ?= cpu
 PYTHON ?= python3
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PARALLEL := --numprocesses $(PROCESSES) --dist loadfile
 COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
 
 .PHONY: help run test check unit coverage slow soak browser container lock clean
@@ -23,10 +26,10 @@ check: $(VENV)/development  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/development  ## the tests
-	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser"
+unit: $(VENV)/development  ## the tests, two files at a time
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not soak and not container and not browser"
 
-coverage: $(VENV)/development  ## the same with coverage, in half as much time again
+coverage: $(VENV)/development  ## the same with coverage, one file at a time
 	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser" --cov --cov-report=term
 
 slow: $(VENV)/development  ## the tests that take minutes

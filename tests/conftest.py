@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share: a clean environment, a running service, and the application in this process."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from service.training.runner import run_job
 from service.training.sources import Limits
 from tests.buckets import Endpoint
 from tests.support import Service
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests that share an id: of those, a run in several processes would carry out one and leave out the others in silence."""
+    shared = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if shared:
+        raise pytest.UsageError(f"give each test an id of its own: {', '.join(shared)}")
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import pytest
 from model_store import errors as store_errors
 from service import errors
 from service.api.answers import known_errors, status_of
+from tests.conftest import pytest_collection_modifyitems as check_tests
 from tests.support import ROOT
 
 # A room may import itself, what is listed beside it, and nothing else of ours.
@@ -167,3 +168,11 @@ def test_the_drawn_tree_is_the_tree(module: object) -> None:
     real = {name: kind.__base__.__name__ for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 
     assert drawn == real
+
+
+def test_tests_that_share_an_id_are_refused(request: pytest.FixtureRequest) -> None:
+    """Of the tests with one id a run in several processes carries out one alone, so there is no second."""
+    tests = request.session.items
+    check_tests(tests)
+    with pytest.raises(pytest.UsageError, match=re.escape(request.node.nodeid)):
+        check_tests([*tests, request.node])

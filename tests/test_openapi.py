@@ -704,10 +704,11 @@ CHECKS = [status_code_conformance, content_type_conformance, response_headers_co
 DOCUMENT = openapi.description()
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Client:
+# Pytest names the operation in the id of a test that has a parameter, and in no other's: without one all would share their id.
+@pytest.fixture(scope="module", params=["1000"], ids=["1000 rows"])
+def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Client:
     """The application that generated requests go to."""
-    return House(tmp_path_factory.mktemp("generated") / "store").client(MAX_QUEUED_TRAININGS="100000", MAX_ROWS="1000")
+    return House(tmp_path_factory.mktemp("generated") / "store").client(MAX_QUEUED_TRAININGS="100000", MAX_ROWS=request.param)
 
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)
