@@ -59,12 +59,14 @@ class Rows:
         """Write the columns into ``out`` [columns, k], times a power of two each: one rounding per weighted value, none otherwise."""
         p = self.X.shape[1]
         if self.roots is None:
-            out[0], out[1 : p + 1], out[p + 1 :] = 1.0, self.X.T, self.Y.T
+            out[0] = factors[0]
+            np.multiply(self.X.T, factors[1 : p + 1, None], out=out[1 : p + 1])
+            np.multiply(self.Y.T, factors[p + 1 :, None], out=out[p + 1 :])
         else:
             out[0] = self.roots
             np.multiply(self.X.T, self.roots, out=out[1 : p + 1])
             np.multiply(self.Y.T, self.roots, out=out[p + 1 :])
-        np.multiply(out, factors[:, None], out=out)
+            np.multiply(out, factors[:, None], out=out)
 
     def values(self) -> Array:
         """The columns as they are accumulated, [columns, k]."""
@@ -99,7 +101,7 @@ def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: i
         remainder = space.part(space.remainder, tile)
         part = block.part(tile.start, tile.stop)
         part.write(remainder.T if space.by_row else remainder, factors=factors)
-        entries += _take_above(part, grid, remainder.T if space.by_row else remainder, first=tile.start)
+        entries += _take_above(part, grid, remainder, by_row=space.by_row, first=tile.start)
         for place in range(at_least):
             _next_digits(remainder, space.part(space.layer(place), tile), first=place == 0)
     used = at_least
@@ -123,12 +125,13 @@ def _next_digits(remainder: Array, digits: Array, *, first: bool) -> None:
     np.subtract(remainder, digits, out=remainder)
 
 
-def _take_above(rows: Rows, grid: Grid, remainder: Array, *, first: int) -> list[Entries]:
-    """Move values too large for the first slice out of ``remainder`` [columns, k], whose first row is row ``first`` of the block."""
+def _take_above(rows: Rows, grid: Grid, remainder: Array, *, by_row: bool, first: int) -> list[Entries]:
+    """Move values too large for the first slice out of ``remainder``, a tile whose first row is row ``first`` of the block."""
     if remainder.max() <= HALF and remainder.min() >= -HALF:
         return []
-    column, row = np.nonzero(~(np.abs(remainder) <= HALF))
+    above = np.nonzero(~(np.abs(remainder) <= HALF))
+    row, column = above if by_row else above[::-1]
     value = rows.at(row, column)
-    remainder[column, row] = 0.0
+    remainder[above] = 0.0
     place = (grid.tops[column] - 1 - np.frexp(value)[1]) // BITS
     return [Entries(row + first, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]

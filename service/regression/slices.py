@@ -54,9 +54,9 @@ class Space:
             np.add(first, last, out=plus)
             np.subtract(plus, middle, out=minus)
             np.add(plus, middle, out=plus)
-            np.add(middle, 2 * first, out=middle)
-            np.multiply(middle, 2, out=middle)
-            np.add(middle, last, out=middle)
+            np.add(first, plus, out=middle)
+            np.add(middle, middle, out=middle)
+            np.subtract(middle, last, out=middle)
         return self.remainder, spare, self.layer(1)
 
     def stacked(self, slices: int) -> Array:

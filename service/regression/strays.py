@@ -58,8 +58,7 @@ class Strays:
                 self._multiply()
                 self._allocate(len(slices))
             for buffer, digits in zip(self._slices, slices, strict=True):
-                # clip, because to raise numpy would first copy into memory of its own
-                np.take(digits.T, rows, axis=0, out=buffer[self._rows : self._rows + len(rows)], mode="clip")
+                buffer[self._rows : self._rows + len(rows)] = digits[:, rows].T
             chosen = (position >= start) & (position < start + _LIMIT)
             self._entries.append(entries.at(chosen)._replace(row=position[chosen] - start + self._rows))
             self._rows += len(rows)
