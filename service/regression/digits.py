@@ -22,6 +22,7 @@ from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
 _ROWS = {True: 12288, False: 2800}  # rows of a block, narrow and wide: enough for BLAS, few enough to stay below 2^53 as a rule
+_STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class Rows:
         p = self.X.shape[1]
         if self.roots is None:
             out[0] = factors[0]
-            np.multiply(self.X.T, factors[1 : p + 1, None], out=out[1 : p + 1])
-            np.multiply(self.Y.T, factors[p + 1 :, None], out=out[p + 1 :])
+            for start in range(0, len(self), _STRIP):
+                strip = slice(start, start + _STRIP)
+                np.multiply(self.X[strip].T, factors[1 : p + 1, None], out=out[1 : p + 1, strip])
+                np.multiply(self.Y[strip].T, factors[p + 1 :, None], out=out[p + 1 :, strip])
         else:
             out[0] = self.roots
             np.multiply(self.X.T, self.roots, out=out[1 : p + 1])

@@ -17,6 +17,7 @@ from service.regression.products import Array
 DEFAULT_RESOLUTION = -256
 FINEST = -1074  # the unit of float64's subnormal numbers: nothing is rounded
 _SLICES = 3  # that always lie above the resolution
+_CROWDED, _HEAVY_TAILED = 0.05, 2.0**-10  # mean square of values over the largest of them, above and below which a column is called so
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class Grid:
 def place(magnitude: Array, sample: Array, *, resolution: Integers) -> Grid:
     """The grid for columns of ``magnitude`` [q] with values like ``sample`` [q, k].
 
-    Tops are one bit above the largest value, two where the values crowd near it, so that blocks of squares stay below 2^53. The bounds
-    keep three slices above the resolution, and the scaling of any value to its digits exact in float64.
+    Tops are one bit above the largest value; two where the values crowd near it, so that blocks of squares stay below 2^53; and four where
+    nearly all lie far below it, since larger ones are then to be expected among the rows not looked at. The bounds keep three slices above
+    the resolution, and the scaling of any value to its digits exact in float64.
     """
     exponent = np.frexp(magnitude)[1]
     relative = np.ldexp(sample, -exponent[:, None])
-    crowded = (relative * relative).mean(axis=1) > 0.05
-    tops = np.where(magnitude > 0, exponent + np.where(crowded, 2, 1), 1)
+    square = (relative * relative).mean(axis=1)
+    tops = np.where(magnitude > 0, exponent + np.select([square > _CROWDED, square < _HEAVY_TAILED], [2, 4], 1), 1)
     lowest = np.maximum(resolution + _SLICES * BITS + 1, -1000)
     return Grid(np.clip(tops, lowest, resolution + 1036).astype(np.int64), resolution)

@@ -8,7 +8,7 @@ from itertools import chain, combinations, combinations_with_replacement
 
 import numpy as np
 
-from service.regression.limbs import Integers, Total
+from service.regression.limbs import BITS, Integers, Total
 from service.regression.products import Array, Product
 
 _EXACT = float(1 << 53)
@@ -20,6 +20,7 @@ _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target
 _TILE = 1 << 15  # values: half a megabyte
 _PANEL = 64  # rows of a sum brought up to date at once, left of the diagonal only
 _FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
+_PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_2, S_1 S_1 and S_2 S_0 are three
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
 _ROWS = 1 << 16  # more than any block has
 
@@ -92,7 +93,7 @@ class Sums:
     def __init__(self, columns: int, product: Product, total: Total) -> None:
         self._columns, self._product, self._total = columns, product, total
         self._narrow = is_narrow(columns)
-        self._slices = self._blocks = 0
+        self._slices = self._blocks = self._rows = 0
         self._sums: list[Integers] = []
         self._depths: list[int] = []  # rows that a sum takes at once
         self._float = np.empty((0, 0))
@@ -104,6 +105,7 @@ class Sums:
             self.fold()
             self._allocate(slices)
         self._blocks += 1
+        self._rows += space.rows
         if self._narrow:
             stack = space.stacked(slices)
             for start in range(0, space.rows, _STACK):
@@ -115,8 +117,8 @@ class Sums:
     def fold(self) -> None:
         """Bring the sums into the total, level by level, and start anew."""
         for level, product in self._products() if self._blocks else ():
-            self._total.add(level, product, bound=1 << 59)
-        self._sums, self._slices, self._blocks = [], 0, 0  # the total owns the sums now
+            self._total.add(level, product, bound=_PAIRS * self._rows << 2 * (BITS - 1))
+        self._sums, self._slices, self._blocks, self._rows = [], 0, 0, 0  # the total owns the sums now
 
     def _allocate(self, slices: int) -> None:
         self._slices = slices
