@@ -20,7 +20,7 @@ _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target
 _TILE = 1 << 15  # values: half a megabyte
 _PANEL = 64  # rows of a sum brought up to date at once, left of the diagonal only
 _FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
-_PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_2, S_1 S_1 and S_2 S_0 are three
+_PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_3, S_1 S_2, S_2 S_1 and S_3 S_0
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
 _ROWS = 1 << 16  # more than any block has
 
@@ -88,6 +88,8 @@ class Sums:
 
     Two slices: S_a S_b' + S_b S_a' = (S_a + S_b)(S_a + S_b)' - S_a S_a' - S_b S_b' needs half the work of two general products. Three: the
     square of S_0 t^2 + S_1 t + S_2 has five coefficients, and its values at infinity, 0, 1, -1 and 2 determine them (Toom and Cook).
+    Four: its like has seven, but points beyond 1 and -1 weigh digits by 4 and 8, so that few rows stay below 2^53; with three sums of two
+    slices in their stead it takes nine products.
     """
 
     def __init__(self, columns: int, product: Product, total: Total) -> None:
@@ -123,7 +125,7 @@ class Sums:
     def _allocate(self, slices: int) -> None:
         self._slices = slices
         size = self._columns * (slices if self._narrow else 1)
-        count = 1 if self._narrow else 5 if slices == 3 else slices * (slices + 1) // 2
+        count = 1 if self._narrow else {3: 5, 4: 9}.get(slices, slices * (slices + 1) // 2)
         self._sums = [np.zeros((size, size), dtype=np.int64) for _ in range(count)]
         self._depths = [_ROWS] * count
         self._float = np.empty((size, size))
@@ -135,6 +137,8 @@ class Sums:
             if self._spare.shape != space.remainder.shape:
                 self._spare = np.empty_like(space.remainder)
             values: Iterable[Array] = (layers[0], layers[2], *space.evaluate(self._spare))
+        elif self._slices == 4:
+            values = _combinations_of_four(layers, space.remainder)
         else:
             values = chain(layers, (np.add(*pair, out=space.remainder) for pair in combinations(layers, 2)))
         yield from map(space.columns_first, values)
@@ -148,6 +152,8 @@ class Sums:
                 yield -(a + b + 2), product.copy() if a == b else product + product.T
         elif s == 3:
             yield from zip(range(-2, -7, -1), _coefficients(*self._sums), strict=True)
+        elif s == 4:
+            yield from zip(range(-2, -9, -1), _coefficients_of_four(*self._sums), strict=True)
         else:
             for (a, b), square in zip(combinations(range(s), 2), self._sums[s:], strict=True):
                 yield -(a + b + 2), square - self._sums[a] - self._sums[b]
@@ -185,6 +191,32 @@ def _coefficients(infinity: Integers, zero: Integers, one: Integers, minus: Inte
     two //= 3
     minus -= two
     return infinity, two, one, minus, zero
+
+
+def _combinations_of_four(layers: list[Array], free: Array) -> Iterator[Array]:
+    """S_0 to S_3, S_0 + S_1, S_2 + S_3, S_0 + S_2 and the sums with equal and with alternating signs; ``layers`` are lost on the way."""
+    zeroth, first, second, third = layers
+    yield from layers
+    yield np.add(zeroth, first, out=free)
+    yield np.add(second, third, out=free)
+    yield np.add(zeroth, second, out=free)
+    np.add(first, third, out=first)
+    yield np.add(free, first, out=third)
+    yield np.subtract(free, first, out=free)
+
+
+def _coefficients_of_four(*squares: Integers) -> tuple[Integers, ...]:
+    """Of the square of S_0 t^3 + S_1 t^2 + S_2 t + S_3, highest first, from those of `_combinations_of_four`; some of them are changed."""
+    sixth, first, second, zeroth, fifth, lowest, fourth, one, minus = squares
+    one += minus
+    one >>= 1  # even coefficients; the division is exact
+    np.subtract(one, minus, out=minus)  # odd ones
+    fifth -= sixth + first
+    lowest -= second + zeroth
+    fourth += first - sixth - second
+    one -= sixth + fourth + zeroth
+    minus -= fifth + lowest
+    return sixth, fifth, fourth, minus, one, lowest, zeroth
 
 
 def is_narrow(columns: int) -> bool:
