@@ -13,6 +13,7 @@ from service.regression.double_double import DoubleDouble, quick_two_sum, two_su
 
 BITS = 22
 HALF = 1 << (BITS - 1)
+_PANEL = 64  # rows of a large matrix taken at once, left of the diagonal only: they stay in the cache
 
 Integers = NDArray[np.int64]
 Planes = dict[int, Integers]
@@ -122,12 +123,23 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
     for level in sorted(planes):
         digit = planes[level].diagonal()
         exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
-    unit = -(exponents[:, None] + exponents[None, :])
-    head, tail = np.zeros((q, q)), np.zeros((q, q))
+    hi, lo = np.empty((q, q)), np.empty((q, q))
+    for start in range(0, q, _PANEL):
+        rows, columns = slice(start, start + _PANEL), slice(0, start + _PANEL)
+        panel = _scaled_panel(planes, rows, columns, unit=-(exponents[rows, None] + exponents[None, columns]))
+        for part, whole in zip(panel, (hi, lo), strict=True):
+            whole[columns, rows] = part.T
+            whole[rows, columns] = np.where(np.tri(*part.shape, start, dtype=np.bool_), part, whole[rows, columns])
+    return DoubleDouble(hi, lo), exponents + tops
+
+
+def _scaled_panel(planes: Mapping[int, Integers], rows: slice, columns: slice, *, unit: Integers) -> DoubleDouble:
+    """Some rows and columns of ``planes``, entries times 2^unit."""
+    head, tail = np.zeros(unit.shape), np.zeros(unit.shape)
     for level in sorted({-(-level // 2) for level in planes}, reverse=True):  # two levels at once: 44 bits, exact in float64
-        pair = sum(float(1 << BITS) ** (at - 2 * level + 1) * planes[at] for at in (2 * level, 2 * level - 1) if at in planes)
+        pair = sum(
+            float(1 << BITS) ** (at - 2 * level + 1) * planes[at][rows, columns] for at in (2 * level, 2 * level - 1) if at in planes
+        )
         head, error = two_sum(head, np.ldexp(pair, unit + BITS * (2 * level - 1)))
         tail += error  # never much larger than the last place of the result: the highest digit outweighs half of what follows
-    lower = np.tri(q, dtype=np.bool_)
-    hi, lo = (np.where(lower, part, part.T) for part in quick_two_sum(head, tail))
-    return DoubleDouble(hi, lo), exponents + tops
+    return quick_two_sum(head, tail)

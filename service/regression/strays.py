@@ -50,7 +50,7 @@ class Strays:
         self._mixed: dict[tuple[int, int], Array] = {}  # U_a W_b'
 
     def collect(self, slices: list[Array], entries: Entries) -> None:
-        """Strays of one block of at most 4096 rows; ``slices`` are [columns, k] each."""
+        """Strays of one block; ``slices`` are [columns, k] each."""
         distinct, position = np.unique(entries.row, return_inverse=True)
         for start in range(0, len(distinct), _LIMIT):
             rows = distinct[start : start + _LIMIT]
@@ -135,6 +135,7 @@ class _Digits:
         products = (U @ U.T).tocoo()
         (a, i), (b, j) = np.divmod(products.row, q), np.divmod(products.col, q)
         level = -(places[a] + places[b] + 2)
-        for at in np.unique(level).tolist():
+        lowest = int(level.min(initial=0))
+        for at in (lowest + np.flatnonzero(np.bincount(level - lowest))).tolist():  # np.unique would take longer than the product
             here = np.flatnonzero(level == at)
             yield at, (i[here], j[here]), products.data[here]
