@@ -36,13 +36,13 @@ class Grid:
 def place(magnitude: Array, sample: Array, *, resolution: Integers) -> Grid:
     """The grid for columns of ``magnitude`` [q] with values like ``sample`` [q, k].
 
-    Tops are one bit above the largest value; two where the values crowd near it, so that blocks of squares stay below 2^53; and four where
+    Tops are one bit above the largest value; two where the values crowd near it, so that blocks of squares stay below 2^53; and three where
     nearly all lie far below it, since larger ones are then to be expected among the rows not looked at. The bounds keep three slices above
     the resolution, and the scaling of any value to its digits exact in float64.
     """
     exponent = np.frexp(magnitude)[1]
     relative = np.ldexp(sample, -exponent[:, None])
     square = (relative * relative).mean(axis=1)
-    tops = np.where(magnitude > 0, exponent + np.select([square > _CROWDED, square < _HEAVY_TAILED], [2, 4], 1), 1)
+    tops = np.where(magnitude > 0, exponent + np.select([square > _CROWDED, square < _HEAVY_TAILED], [2, 3], 1), 1)
     lowest = np.maximum(resolution + _SLICES * BITS + 1, -1000)
     return Grid(np.clip(tops, lowest, resolution + 1036).astype(np.int64), resolution)

@@ -1,6 +1,7 @@
 """Moments against rational arithmetic, and the laws by which they add, forget and merge."""
 
 import functools
+import itertools
 from fractions import Fraction
 
 import exact
@@ -12,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from service.regression import products
-from service.regression.grid import DEFAULT_RESOLUTION
+from service.regression import products, slices
+from service.regression.grid import DEFAULT_RESOLUTION, place
 from service.regression.moments import Moments
 
 Array = NDArray[np.float64]
@@ -93,6 +94,32 @@ def test_wide_range_columns_stay_exact_over_many_blocks(features: int) -> None:
     for i in range(4):
         for j in range(i + 1):
             assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.1, 3), (13.0, 4), (36.0, 5)])
+@pytest.mark.parametrize("features", [4, 70])
+def test_every_number_of_slices_sums_exactly(spread: float, expected: int, features: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values spread evenly over so many powers of two that blocks are cut into three, four and five slices, in blocks of both layouts."""
+    used = set()
+    add = slices.Sums.add
+    monkeypatch.setattr(slices.Sums, "add", lambda self, space, count: (used.add(count), add(self, space, count)))
+    rng = np.random.default_rng(features)
+    Z = rng.uniform(1.0, 2.0, size=(3000, features + 1)) * np.exp2(rng.uniform(0, spread, size=(3000, features + 1)))
+    Z *= rng.choice([-1, 1], size=Z.shape)
+    moments = learned(Z)
+    assert used == {expected}
+    chosen = [0, 1, features - 1, features]
+    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
+    for i, j in itertools.combinations_with_replacement(chosen, 2):
+        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
+def test_digits_are_placed_above_values_that_a_heavy_tail_has_yet_to_bring() -> None:
+    """Of 200,000 log-normal values hardly one lies above the digits that were placed by the first 8,000, and few below three of four."""
+    values = np.exp(3 * np.random.default_rng(3).normal(size=(200_000, 1)))
+    grid = place(values[:8000].max(axis=0), values[:1000].T, resolution=np.full(1, DEFAULT_RESOLUTION))
+    assert (values >= np.ldexp(1.0, grid.tops - 1)).mean() <= 1e-5
+    assert (values < np.ldexp(1.0, grid.tops - 35)).mean() <= 1e-3  # 88 bits of four slices, less the 53 of a value
 
 
 @given(Z=rows(ordinary, most=30), data=st.data())
