@@ -129,7 +129,7 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
         panel = _scaled_panel(planes, rows, columns, unit=-(exponents[rows, None] + exponents[None, columns]))
         for part, whole in zip(panel, (hi, lo), strict=True):
             whole[columns, rows] = part.T
-            whole[rows, columns] = np.where(np.tri(*part.shape, start, dtype=np.bool_), part, whole[rows, columns])
+            whole[rows, columns] = np.where(np.tri(len(part), part.shape[1], start, dtype=np.bool_), part, whole[rows, columns])
     return DoubleDouble(hi, lo), exponents + tops
 
 
