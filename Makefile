@@ -36,13 +36,13 @@ slow: $(VENV)/development  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 soak: $(VENV)/development  ## five minutes of mixed load on one service
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak tests/operations
 
 browser: $(VENV)/development  ## the page in chromium; needs it installed
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 container: $(VENV)/development  ## build and run the image for real; needs Docker or podman
-	$(BIN)/python -m pytest -m container
+	$(BIN)/python -m pytest -m container tests/container
 
 lock: $(VENV)/development  ## compile the pinned requirements anew
 	$(COMPILE) -o requirements.txt requirements.in

@@ -4,9 +4,11 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.operations.processes import holder, only
@@ -66,11 +68,12 @@ class Record:
 
 
 @contextmanager
-def load(service: Service, clients: int, document: Any, path: str = "/predict") -> Iterator[list[Record]]:
-    """Clients that ask all the time on kept connections, until the block ends or the service refuses connections."""
+def load(service: Service, clients: int, document: Any, path: str = "/predict", pause: float = 0.0) -> Iterator[list[Record]]:
+    """Clients that ask on kept connections, `pause` seconds after each answer, until the block ends or the service refuses connections."""
     done = threading.Event()
     records = [Record() for _ in range(clients)]
-    threads = [threading.Thread(target=_ask_on, args=(service, document, path, record, done.is_set)) for record in records]
+    ask = partial(_ask_on, service, document, path, pause=pause)
+    threads = [threading.Thread(target=ask, args=(record, done.is_set)) for record in records]
     for thread in threads:
         thread.start()
     try:
@@ -82,7 +85,7 @@ def load(service: Service, clients: int, document: Any, path: str = "/predict") 
         assert not any(thread.is_alive() for thread in threads)
 
 
-def _ask_on(service: Service, document: Any, path: str, record: Record, done: Callable[[], bool]) -> None:
+def _ask_on(service: Service, document: Any, path: str, record: Record, done: Callable[[], bool], *, pause: float) -> None:
     while not done():
         try:
             connection = Kept(service)
@@ -95,6 +98,7 @@ def _ask_on(service: Service, document: Any, path: str, record: Record, done: Ca
         while not done() and not connection.announced:
             try:
                 answers.append(connection.ask("POST", path, document))
+                time.sleep(pause)
             except Problem as error:
                 record.lost.append(f"request {len(answers)} of a connection: {error!r}")
                 break

@@ -92,15 +92,15 @@ def test_two_clients_append_while_others_read(service: Service) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("writers", "trainers"), [(2, 1), (2, 2), (4, 2)])
 def test_many_batches_by_several_writers_and_trainers(request: pytest.FixtureRequest, writers: int, trainers: int) -> None:
-    """Two hundred one-row batches; two trainers meet in the store by compare-and-set, and the loser starts again."""
-    append(request.getfixturevalue("service" if trainers == 1 else "two_trainers"), writers=writers, batches=200 // writers)
+    """A hundred one-row batches; two trainers meet in the store by compare-and-set, and the loser starts again."""
+    append(request.getfixturevalue("service" if trainers == 1 else "two_trainers"), writers=writers, batches=100 // writers)
 
 
 @pytest.mark.slow
 def test_a_retry_after_kill_9_learns_nothing_twice(start_service: Callable[..., Service]) -> None:
     """The trainer is killed at random instants; each row is sent under a key of its own until it is answered, and counts once."""
     service = start_service(DEVICE="cpu")
-    service.post("/train", {"model": "whole"} | rows(*range(60)))
+    service.post("/train", {"model": "whole"} | rows(*range(44)))
     service.post("/train", {"model": "m"} | rows(*range(20)))
     draws, done, kills = random.Random(3), threading.Event(), []
 
@@ -117,7 +117,7 @@ def test_a_retry_after_kill_9_learns_nothing_twice(start_service: Callable[..., 
     killer.start()
     tries = 0
     try:
-        for number in range(20, 60):
+        for number in range(20, 44):
             while not learn(service, "m", number, **{"Idempotency-Key": f"row-{number}"}):
                 tries += 1
                 assert tries < 500

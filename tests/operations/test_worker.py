@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,12 +34,13 @@ def answer_on(client: socket.socket) -> bytes:
     return answer.read()
 
 
-@pytest.fixture
-def one_worker(start_service: Callable[..., Service]) -> Service:
+@pytest.fixture(scope="module")
+def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with one worker of two threads, which serves y = 2 x + 1."""
-    service = start_service(WORKERS="1")
+    service = Service(tmp_path_factory.mktemp("worker"), WORKERS="1").start()
     assert service.post("/train", LINE).status == 201
-    return service
+    yield service
+    assert service.stop() == 0
 
 
 def test_silent_connections_take_no_thread(one_worker: Service) -> None:
