@@ -18,6 +18,10 @@ class JobProgressSchema(ma.Schema):
     epoch = fields.Integer(metadata={"description": "gradient training: epochs done"})
     epochs = fields.Integer(metadata={"description": "gradient training: epochs asked for"})
     loss = fields.Float(allow_none=True, metadata={"description": "gradient training: the last loss"})
+    losses = fields.List(
+        fields.List(fields.Float()),
+        metadata={"description": "gradient training: [epoch, loss] of epochs so far, dense where the run begins and sparse later"},
+    )
 
 
 class JobSummarySchema(ma.Schema):

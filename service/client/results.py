@@ -154,8 +154,8 @@ class Difference(_Answer):
 class Job(_Answer):
     """A training or another operation that makes a version; `state` is queued, running, succeeded, failed or cancelled.
 
-    `progress` is there while it runs for longer than a second: rows, rows_total, seconds_left, and epoch, epochs, loss of gradient
-    training. `error` says why it failed.
+    `progress` is there while it runs for longer than a second: rows, rows_total, seconds_left, and epoch, epochs, loss, losses of
+    gradient training. `error` says why it failed.
     """
 
     id: str

@@ -15,6 +15,7 @@ from service.training.train import Progress
 
 LOOK_SECONDS = 0.5
 RENEW_LOOKS = 2  # the record is written once in so many looks, and not at all for a job that ends before
+SPARSER = 1.15  # each epoch whose loss is kept is later than the one before by this factor: 100 of a million
 
 
 class Pulse:
@@ -28,6 +29,8 @@ class Pulse:
         self._rows = 0
         self._epoch: tuple[int, int, float] | None = None
         self._epochs_began = 0.0
+        self._losses: list[tuple[int, float]] = []
+        self._next_kept = 1
         self._total: Callable[[], int | None] = lambda: None  # asked for once, and only of a job that lasts
         self.progress = Progress(self._on_rows, self._on_epoch, self._check, self._on_count)
 
@@ -56,6 +59,9 @@ class Pulse:
         if self._epoch is None:
             self._epochs_began = time.monotonic()
         self._epoch = epoch, epochs, loss
+        if epoch >= self._next_kept and math.isfinite(loss):
+            self._losses.append((epoch, loss))
+            self._next_kept = max(epoch + 1, math.ceil(SPARSER * epoch))
         self._check()
 
     def _on_count(self, total: Callable[[], int | None]) -> None:
@@ -86,7 +92,7 @@ class Pulse:
         reached: dict[str, Any] = {"rows": self._rows, "rows_total": whole, "seconds_left": None}
         if self._epoch is not None:
             epoch, epochs, loss = self._epoch
-            reached |= {"epoch": epoch, "epochs": epochs, "loss": loss if math.isfinite(loss) else None}
+            reached |= {"epoch": epoch, "epochs": epochs, "loss": loss if math.isfinite(loss) else None, "losses": list(self._losses)}
             if epoch > 1:  # timed from the end of the first
                 reached["seconds_left"] = round((now - self._epochs_began) * (epochs - epoch) / (epoch - 1), 1)
         elif whole and self._rows:

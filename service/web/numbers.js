@@ -15,7 +15,8 @@ export function number(value, digits = 4) {
 function exponent(value, digits) {
   const [mantissa, power] = value.toExponential(digits - 1).split("e");
   const raised = [...String(Number(power))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
-  return `${Number(mantissa)}·10${raised}`.replace("-", MINUS);
+  const factor = {1: "", "-1": MINUS}[Number(mantissa)] ?? `${Number(mantissa)}·`;
+  return `${factor}10${raised}`.replace("-", MINUS);
 }
 
 /** A p value: small ones as a bound. */
@@ -38,6 +39,9 @@ export function wider([low, high], share = 0.05) {
   const more = (high - low) * share || Math.abs(low) * 0.1 || 1;
   return [low - more, high + more];
 }
+
+/** An extent of positive numbers made wider by a factor on both sides, as a logarithmic scale needs it. */
+export const farther = ([low, high], factor = 1.25) => [low / factor, high * factor];
 
 /** `count` numbers from `low` to `high`, evenly spaced. */
 export const spaced = (low, high, count) => Array.from({length: count}, (_, i) => low + ((high - low) * i) / (count - 1));

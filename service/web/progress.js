@@ -3,7 +3,7 @@
 import {send} from "./api.js";
 import {axes, chart, lines, points} from "./chart.js";
 import {h, notice, replace} from "./dom.js";
-import {extent, number, wider} from "./numbers.js";
+import {extent, farther, number, wider} from "./numbers.js";
 
 const STEEP = 50; // a loss that fell by this factor is drawn on a logarithmic scale
 
@@ -35,9 +35,9 @@ export function jobProgress(place) {
     const share = shareOf(record.progress ?? {});
     if (share === null) bar.removeAttribute("value");
     else bar.value = share;
-    const {epoch, loss} = record.progress ?? {};
+    const {epoch, loss, losses = []} = record.progress ?? {};
     if (epoch === undefined || loss === null) return;
-    seen.set(epoch, loss);
+    for (const [at, value] of [...losses, [epoch, loss]]) seen.set(at, value);
     figure.hidden = false;
     figure.redraw();
   };
@@ -58,11 +58,12 @@ function shareOf({rows, rows_total: total, epoch, epochs}) {
 }
 
 function draw(plot, seen) {
-  const [epochs, losses] = [[...seen.keys()], [...seen.values()]];
+  const epochs = [...seen.keys()].sort((a, b) => a - b);
+  const losses = epochs.map((epoch) => seen.get(epoch));
   const [low, high] = extent(losses);
   const log = low > 0 && high > STEEP * low;
-  const y = log ? [low, high] : wider([low, high]);
+  const y = log ? farther([low, high]) : wider([low, high]);
   axes(plot, {x: [0, Math.max(...epochs, 1)], y, yLog: log, xWhole: true, xLabel: "epoch", yLabel: "loss"});
   lines(plot, epochs, losses);
-  points(plot, epochs, losses);
+  points(plot, epochs.slice(-1), losses.slice(-1), "contrast", {radius: 5});
 }

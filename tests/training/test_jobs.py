@@ -1,5 +1,6 @@
 """Jobs: on disk before they are acknowledged, run once, finished whatever happens, and told by any worker."""
 
+import math
 import os
 import resource
 import select
@@ -395,6 +396,24 @@ def test_the_record_is_written_only_for_a_job_that_lasts(jobs: Jobs, store: Mode
     assert len(progress) == 2
     assert [(one["rows"], one["rows_total"]) for one in progress] == [(500, 1000)] * 2
     assert [one["seconds_left"] for one in progress] == pytest.approx([1, 2], abs=0.5)
+
+
+def test_the_losses_of_a_run_are_told_from_its_first_epoch_on(jobs: Jobs) -> None:
+    """However many epochs pass between two records, the record has the first ones, and few of the later ones; each as it was told."""
+    job_id = queue(jobs)
+    jobs.take(job_id)
+    with Pulse(jobs, job_id) as pulse:
+        for epoch in range(1, 20_001):
+            pulse.progress.epoch(epoch, 1_000_000, math.inf if epoch == 2 else 1 / epoch)
+        deadline = time.monotonic() + 10
+        while "losses" not in (record := jobs.record(job_id)).get("progress", {}) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    losses = record["progress"]["losses"]
+
+    assert [epoch for epoch, _ in losses[:6]] == [1, 3, 4, 5, 6, 7]
+    assert all(loss == 1 / epoch for epoch, loss in losses)
+    assert 50 < len(losses) < 100
+    assert losses[-1][0] > 20_000 / 1.2
 
 
 def test_a_key_that_is_lost_is_tried_again_and_finds_its_commit(jobs: Jobs, store: ModelStore, tmp_path: Path) -> None:
