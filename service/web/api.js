@@ -2,6 +2,11 @@
 
 const TOKEN = "plumbline.token";
 const POLL_MS = 400;
+// What a status means to whoever looks at this page.
+const TITLES = {
+  404: "This is not there", 409: "This does not go with the model as it is", 412: "Somebody else was quicker",
+  413: "This is too much at once", 422: "Something has to be put right first", 429: "Too many trainings wait already", 503: "The service is not ready",
+};
 let ask = async () => null;
 
 /** An error answer: its status, its detail, and by path what is wrong with each part. */
@@ -54,7 +59,8 @@ async function reached(path, options) {
 
 async function problemOf(answer) {
   try {
-    return new Problem({...(await answer.json()), status: answer.status});
+    const problem = await answer.json();
+    return new Problem({...problem, status: answer.status, title: TITLES[answer.status] ?? problem.title});
   } catch {
     return new Problem({status: answer.status, title: `The service answered ${answer.status}`});
   }

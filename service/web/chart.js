@@ -21,14 +21,15 @@ const MOST_LISTED = 200;
 
 /**
  * A chart as a figure. `draw(plot)` is called at first and whenever the width changes; `.redraw()` calls it again.
- * `label` is its text alternative; `title` is shown above it; `aspect` is height over width, at most `height` pixels;
- * `data()` gives {columns, rows} for a table behind a disclosure.
+ * `label` is its text alternative; `title` is shown above it, and under that the `hint` how to read it; `aspect` is height over width,
+ * at most `height` pixels; `data()` gives {columns, rows} for a table behind a disclosure.
  */
-export function chart({label, title, draw, aspect = 0.62, height = 340, margin = {}, data}) {
+export function chart({label, title, hint, draw, aspect = 0.62, height = 340, margin = {}, data}) {
   const name = newId("chart");
   const drawing = svg("svg", {role: "img", "aria-labelledby": name, class: "chart"});
   const place = h("div", {class: "canvas"}, drawing);
-  const figure = h("figure", {}, title && h("figcaption", {}, title), place, data && listed(label, data));
+  const head = [title && h("figcaption", {}, title), hint && h("p", {class: "quiet small hint"}, hint)];
+  const figure = h("figure", {}, head, place, data && listed(label, data));
   let width = 0;
   figure.redraw = () => {
     if (!width) return;
@@ -142,6 +143,9 @@ export function points(plot, xs, ys, kind = "accent", {radius = xs.length > 150 
   });
   return plot.add(group);
 }
+
+/** A word at the right end of a line, above it. */
+export const note = (plot, x, y, text) => plot.add(svg("text", {x: plot.x(x) - 2, y: plot.y(y) - 5, "text-anchor": "end"}, text));
 
 /** The area between `lows` and `highs` over xs. */
 export function band(plot, xs, lows, highs, kind = "accent") {

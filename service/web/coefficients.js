@@ -1,6 +1,6 @@
 // The coefficient table of a fit, with the intervals drawn in its rows: a table and a forest plot at once.
 
-import {h, replace, table} from "./dom.js";
+import {breaking, h, replace, table} from "./dom.js";
 import {heading, intervals} from "./intervals.js";
 import {number, probability} from "./numbers.js";
 
@@ -29,7 +29,7 @@ function coefficientTable(caption, rows, hidden) {
       inferred && {name: "t", class: "number"}, inferred && {name: "p", class: "number"},
     ].filter(Boolean);
     const body = shown.map((row) => [
-      row.term, number(row.estimate, 5), inferred && number(row.std_error, 3),
+      breaking(row.term), number(row.estimate, 5), inferred && number(row.std_error, 3),
       cells.has(row) ? drawing.cell(cells.get(row)) : intercept(row),
       inferred && number(row.t, 3), inferred && probability(row.p),
     ].filter((cell) => cell !== false));

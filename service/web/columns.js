@@ -1,6 +1,6 @@
 // What each column of a table is in a training: feature, category, target, or nothing; and the terms made of them.
 
-import {h, table} from "./dom.js";
+import {breaking, h, table} from "./dom.js";
 
 const FEW = 20; // so many different numbers may be codes of categories
 const EXAMPLES = 3;
@@ -26,7 +26,7 @@ export function columnsChoice({columns, rows}, changed) {
     category.checked = column.type === "text";
     aim.disabled = column.type !== "number";
     const examples = [...new Set(rows.map((row) => row[i]))].filter(Boolean).slice(0, EXAMPLES).join(", ");
-    return {column, feature, category, aim, row: [column.name, aim, feature, category, described(column), examples]};
+    return {column, feature, category, aim, row: [breaking(column.name), aim, feature, category, described(column), examples]};
   });
 
   /** The target is no feature, and only texts and numbers that may be codes can be categories. */
@@ -53,7 +53,7 @@ export function columnsChoice({columns, rows}, changed) {
   }
 
   settle();
-  const heads = ["Column", "Target", "Feature", "Category", "Type", {name: "Examples", class: "quiet examples"}];
+  const heads = [{name: "Column", class: "term"}, "Target", "Feature", "Category", "Type", {name: "Examples", class: "quiet examples"}];
   return {element: table("What each column is", heads, choices.map(({row}) => row)), chosen};
 }
 

@@ -1,7 +1,7 @@
 // What the rows of the sample say of the fit: fit, residuals, normal quantiles, leverages. Without a sample, how to get one.
 
 import {send} from "./api.js";
-import {axes, band, chart, lines, points} from "./chart.js";
+import {axes, band, chart, lines, note, points} from "./chart.js";
 import {h, newId, replace} from "./dom.js";
 import {extent, normalQuantile, number, spaced, wider} from "./numbers.js";
 
@@ -104,18 +104,21 @@ function leverageFigure(fit, leverage, standardized, target) {
   const size = fit.n - fit.dof;
   const [, most] = wider(extent(leverage, 0));
   const hs = spaced(most / 200, Math.min(most, 0.999), 120);
+  const range = wider(extent(standardized, -2, 2));
+  const curves = COOK.flatMap((distance) => [-1, 1].map((sign) =>
+    ({distance, ys: hs.map((value) => sign * Math.sqrt((distance * size * (1 - value)) / value))})));
+  const seen = curves.filter(({ys}) => ys.at(-1) > range[0] && ys.at(-1) < range[1]); // a curve comes nearest where leverage is largest
   const draw = (plot) => {
-    axes(plot, {x: [0, most], y: wider(extent(standardized, -2, 2)), xLabel: "leverage", yLabel: "standardized residual", zero: true});
-    for (const distance of COOK) {
-      for (const sign of [-1, 1]) {
-        const curve = hs.map((value) => sign * Math.sqrt((distance * size * (1 - value)) / value));
-        lines(plot, hs, curve, "contrast").setAttribute("stroke-dasharray", "4 4");
-      }
+    axes(plot, {x: [0, most], y: range, xLabel: "leverage", yLabel: "standardized residual", zero: true});
+    for (const {distance, ys} of seen) {
+      lines(plot, hs, ys, "contrast").setAttribute("stroke-dasharray", "4 4");
+      note(plot, hs.at(-1), ys.at(-1), number(distance));
     }
     points(plot, leverage, standardized);
   };
   return chart({
-    title: "Leverage (dashed: Cook’s distance 0.5 and 1)", label: `Standardized residuals of ${target} against leverage`, draw,
+    title: seen.length ? "Leverage (dashed: Cook’s distance)" : "Leverage",
+    label: `Standardized residuals of ${target} against leverage`, draw,
     data: pairs("leverage", leverage, "standardized residual", standardized),
   });
 }

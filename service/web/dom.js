@@ -38,6 +38,9 @@ export function replace(element, ...children) {
   return add(element, children);
 }
 
+/** A name that may break after what joins its words, as in `water_temperature`. */
+export const breaking = (name) => name.split(/(?<=[_.*:/-])(?=.)/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+
 /** A short message that is shown for a moment, and read out by a screen reader. */
 export function say(text) {
   const place = document.getElementById("said");

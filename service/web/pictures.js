@@ -3,7 +3,7 @@
 import {axes, chart, contours, lines, points} from "./chart.js";
 import {ellipse, levels, parametersOf} from "./cost.js";
 import {h, replace} from "./dom.js";
-import {extent, number, spaced, wider} from "./numbers.js";
+import {extent, farther, number, spaced, wider} from "./numbers.js";
 import {player} from "./player.js";
 
 const NAMES = ["slope", "intercept"]; // of the parameters, from the last
@@ -28,12 +28,15 @@ export function pictures(place, {history, isLine = true, cost = null, rows = nul
   const log = h("input", {type: "checkbox", checked: isSteep(losses), onchange: () => redraw()});
   run.isLog = () => log.checked;
   const data = rows && chart({
-    title: "The data and the line", aspect: ASPECT,
+    title: "The data and the line", hint: "Orange: the chosen epoch. Grey: some of those before it.", aspect: ASPECT,
     label: `${names.target} by ${names.feature}, with the line of each epoch up to the chosen one`,
     draw: (plot) => drawData(plot, run), data: () => ({columns: [names.feature, names.target], rows: rows.x.map((x, i) => [x, rows.y[i]])}),
   });
   const way = cost && chart({
     title: run.intercept ? "The way down the error" : "The way down the error, with its tangents", aspect: ASPECT,
+    hint: run.intercept
+      ? `Along each grey line the error is the same${cost.matrix ? "; the grey dot is its minimum" : ""}.`
+      : "Blue: the error of each slope. A step goes as far as its tangent is steep.",
     label: `${names.loss} by the parameters, with the steps up to the chosen epoch`,
     draw: (plot) => (run.intercept ? drawContours : drawParabola)(plot, run), data: () => listed(run),
   });
@@ -143,9 +146,8 @@ function drawContours(plot, run) {
 function drawLoss(plot, run) {
   const positive = run.losses.filter((loss) => loss > 0);
   const log = run.isLog() && positive.length > 0;
-  const y = log ? [Math.min(...positive), Math.max(...positive)] : wider(extent(run.losses), 0.04);
-  const logs = log && y[0] === y[1] ? [y[0] / 2, y[1] * 2] : y;
-  axes(plot, {x: [0, Math.max(run.epochs.at(-1), 1)], y: logs, yLog: log, xWhole: true, xLabel: "epoch", yLabel: run.names.loss});
+  const y = log ? farther(extent(positive)) : wider(extent(run.losses), 0.04);
+  axes(plot, {x: [0, Math.max(run.epochs.at(-1), 1)], y, yLog: log, xWhole: true, xLabel: "epoch", yLabel: run.names.loss});
   const drawn = along(run, run.last);
   lines(plot, drawn.map((state) => run.epochs[state]), drawn.map((state) => run.losses[state]), "quiet");
   const walked = along(run, run.shown);

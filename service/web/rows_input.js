@@ -6,27 +6,33 @@ import {readTable, toCsv} from "./table.js";
 export const CSV = "text/csv";
 const LOOK_BYTES = 256 * 1024;
 const SHOWN_ROWS = 6;
-const EXAMPLE = "area\trooms\trent\n50\t2\t600\n60\t2\t700";
+const FLATS = "area\trooms\trent\n50\t2\t600\n60\t2\t700\n70\t3\t800\n90\t3\t990\n110\t5\t1250\n120\t4\t1330";
 
 /**
- * An input for rows as {element, rows(), clear()}; `changed(rows)` is called with every change, `example` shown while it is empty.
+ * An input for rows as {element, rows(), clear()}; `changed(rows)` is called with every change. While it is empty, `example` is shown,
+ * and without one the rents of six flats, which a button puts in.
  *
  * `rows` is null while there is nothing, else {table, body, name, file}: the table as `readTable` has it, the body to send as
  * `text/csv`, and for a file its name. A file is sent as it is; pasted text with commas between its cells.
  */
-export function rowsInput(changed, {example = EXAMPLE} = {}) {
+export function rowsInput(changed, {example = null} = {}) {
   let rows = null;
   const [fileId, textId] = [newId("file"), newId("paste")];
   const file = h("input", {id: fileId, type: "file", accept: ".csv,text/csv", class: "unseen", onchange: () => chosen(file.files[0])});
   const text = h("textarea", {
-    id: textId, rows: 5, class: "wide", spellcheck: "false", autocomplete: "off", placeholder: example,
+    id: textId, rows: example ? 5 : 7, class: "wide cells", spellcheck: "false", autocomplete: "off", placeholder: example ?? FLATS,
     oninput: () => pasted(text.value),
   });
-  const told = h("div", {"aria-live": "polite"});
+  const told = h("div", {class: "found", "aria-live": "polite"});
+  const flats = h("button", {type: "button", class: "small", hidden: Boolean(example), onclick: () => {
+    text.value = FLATS;
+    pasted(FLATS);
+    text.focus();
+  }}, "Try these six flats");
   const drop = h("div", {class: "drop", ondragover: over, ondragleave: () => drop.classList.remove("over"), ondrop: dropped},
     file, h("label", {for: fileId, class: "button"}, "Choose a CSV file"), h("span", {class: "quiet"}, "or drop one here"));
   const hint = "or paste a table, with the names of its columns in the first line";
-  const element = h("div", {}, drop, h("div", {class: "labelled"}, h("label", {for: textId}, hint), text), told);
+  const element = h("div", {}, drop, h("div", {class: "labelled"}, h("label", {for: textId}, hint), text, flats), told);
 
   function over(event) {
     event.preventDefault();
@@ -53,6 +59,7 @@ export function rowsInput(changed, {example = EXAMPLE} = {}) {
 
   function set(found) {
     rows = found;
+    flats.hidden = Boolean(example || rows);
     replace(told, ...(rows ? shown(rows) : []));
     changed(rows);
   }

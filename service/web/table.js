@@ -129,7 +129,8 @@ function faultsOf({text, separator, named, names, rows, pasted}) {
   if (uneven >= 0) {
     const cut = separator === "," && rows[uneven].length > names.length;
     const comma = cut ? " Does a decimal comma, as in 1,5, cut a number in two? Write 1.5." : "";
-    faults.push(`Row ${uneven + 1} has ${rows[uneven].length} cells where there are ${names.length} columns.${comma}`);
+    const count = rows[uneven].length === 1 ? "1 cell" : `${rows[uneven].length} cells`;
+    faults.push(`Row ${uneven + 1} has ${count} where there are ${names.length} columns.${comma}`);
   }
   const twice = names.find((name, i) => name && names.indexOf(name) !== i);
   if (twice !== undefined) faults.push(`Two columns are called ${twice}. Give one of them another name.`);

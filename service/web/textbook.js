@@ -34,7 +34,7 @@ export const RUNS = {
   },
   b: {
     title: "Ninety-nine points, by hand",
-    says: "y = 20x + 6, x = 1 … 99; from w = b = 0 by w -= rate · gradient at 0.0001, 100 epochs, float32.",
+    says: "y = 20x + 6, x = 1 … 99; from w = b = 0 by w\u00a0-=\u00a0rate\u00a0·\u00a0gradient at 0.0001, 100 epochs, float32.",
     look: "The loss falls from 1,338,702 to 7.98 at epoch 15, then only by a hundredth every 15 epochs: the path has reached a long, "
       + "narrow valley.",
     x: HUNDRED, y: HUNDRED.map((x) => 20 * x + 6), start: {weight: 0, bias: 0}, dtype: "float32",
@@ -42,31 +42,52 @@ export const RUNS = {
   },
   c: {
     title: "Five points, a thousand steps",
-    says: "x = 1 … 5, y = 0, -1.1, -1.8, -3.1, -4.5; the sum of squares, SGD at 0.001, 1,000 iterations.",
-    look: "First straight down into the valley, then along its floor to a slope near -1 and an intercept near 0.9.",
+    says: "x = 1 … 5, y = 0, −1.1, −1.8, −3.1, −4.5; the sum of squares, SGD at 0.001, 1,000 iterations.",
+    look: "First straight down into the valley, then along its floor to a slope near −1 and an intercept near 0.9.",
     x: [1, 2, 3, 4, 5], y: [0, -1.1, -1.8, -3.1, -4.5], start: SEEDED,
     solver: {name: "sgd", learning_rate: 0.001, epochs: 1000, seed: 7, loss: "sse"},
   },
   d: {
     title: "The slope alone",
-    says: "y = -3x + noise, x from -3 to 3; no bias, w starts at -10, SGD at 0.1, 4 epochs.",
+    says: "y = −3x + noise, x from −3 to 3; no bias, w starts at −10, SGD at 0.1, 4 epochs.",
     look: "Each tangent is flatter than the one before, so each step is shorter: four of them come close to the bottom of the parabola, "
-      + "near w = -3.",
+      + "near w = −3.",
     x: SLOPE, y: NOISY, intercept: false, start: {weight: -10, bias: null},
     solver: {name: "sgd", learning_rate: 0.1, epochs: 4, seed: 7, init: {weight: [-10]}},
   },
   e: {
     title: "The same line by other optimizers",
     says: "Run A as a module whose optimizer and loss are chosen by name.",
-    look: "Every optimizer takes its own way down the same bowl; only what they do with the gradient differs.",
+    look: "Slope and intercept take steps of the same length, about the rate, so the path runs along the diagonal; with its momentum it "
+      + "shoots past the minimum and turns back.",
     x: LINE, y: LINE.map((x) => 2 * x + 1), start: SEEDED,
     solver: {name: "adam", learning_rate: 0.1, epochs: 60, seed: 7},
     variants: {
       "Adam": {},
-      "AdaGrad, Huber loss": {solver: {name: "adagrad", learning_rate: 0.5, epochs: 60, seed: 7, loss: "huber"}},
-      "RMSprop, absolute loss": {solver: {name: "rmsprop", learning_rate: 0.02, epochs: 60, seed: 7, loss: "l1"}, dtype: "float32"},
-      "L-BFGS": {solver: {name: "lbfgs", learning_rate: 1, epochs: 5, seed: 7}},
-      "SGD with momentum": {solver: {name: "sgd", learning_rate: 0.001, epochs: 60, seed: 7, momentum: 0.9}},
+      "AdaGrad, Huber loss": {
+        look: "The steps grow shorter as past gradients add up: eight of them reach the valley, and all others creep along its floor to "
+          + "the minimum.",
+        solver: {name: "adagrad", learning_rate: 0.5, epochs: 60, seed: 7, loss: "huber"},
+      },
+      "RMSprop, absolute loss": {
+        look: "The steps keep their length however flat it gets, so the path crosses the floor of the valley to and fro. By the absolute "
+          + "loss the contours have corners.",
+        solver: {name: "rmsprop", learning_rate: 0.02, epochs: 60, seed: 7, loss: "l1"}, dtype: "float32",
+      },
+      "L-BFGS": {
+        look: "The curvature is learned from the gradients, and each epoch takes several steps, each with a search along a line: the first "
+          + "epoch ends at the minimum, and the path stays there.",
+        solver: {name: "lbfgs", learning_rate: 1, epochs: 5, seed: 7},
+      },
+      "SGD": {
+        look: "The path follows the steepest way: across the valley to a slope near 2, and then hardly along its floor. This is run A.",
+        solver: {name: "sgd", learning_rate: 0.001, epochs: 100, seed: 7},
+      },
+      "SGD with momentum": {
+        look: "The speed that is gathered on the way down carries the path beyond the valley and back, again and again, a little less far "
+          + "each time.",
+        solver: {name: "sgd", learning_rate: 0.001, epochs: 60, seed: 7, momentum: 0.9},
+      },
     },
   },
 };

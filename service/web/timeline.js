@@ -12,8 +12,11 @@ export function timeline(documents, actions) {
   const rows = lanes(documents);
   const width = STEP * (1 + Math.max(...rows.map((row) => Math.max(row.lane, ...row.above, ...row.pass))));
   return h("ol", {class: "timeline"}, documents.map((document, index) =>
-    h("li", {}, rail(rows[index], width), entry(document, documents), h("div", {class: "row"}, actions(document)))));
+    h("li", {class: document.aliases.includes("live") && "is-live"}, rail(rows[index], width), entry(document, documents),
+      buttons(actions(document)))));
 }
+
+const buttons = (given) => given && h("div", {class: "row"}, given);
 
 /**
  * The course of the lines: for each version its lane, the lanes whose lines come to it from `above`, those that go on `below` it,

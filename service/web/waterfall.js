@@ -1,6 +1,6 @@
 // What a prediction is made of: from the mean prediction, column by column, to the prediction, as bars in the rows of a table.
 
-import {h, svg, table} from "./dom.js";
+import {breaking, h, svg, table} from "./dom.js";
 import {extent, number, wider} from "./numbers.js";
 
 const MOST = 14;
@@ -17,7 +17,7 @@ export function waterfall({predictions: [prediction], baseline, contributions}, 
   const domain = wider(extent([baseline, prediction, ...steps.map((step) => step.to)]), 0.04);
   const rows = [
     ["mean of the rows learned", number(baseline, 5), bar(domain, baseline, null, "quiet")],
-    ...steps.map(({name, value, from, to}) => [name, signed(value), bar(domain, from, to, value < 0 ? "contrast" : "accent")]),
+    ...steps.map(({name, value, from, to}) => [breaking(name), signed(value), bar(domain, from, to, value < 0 ? "contrast" : "accent")]),
     [h("strong", {}, target), h("strong", {}, number(prediction, 5)), bar(domain, prediction, null, "accent")],
   ];
   return h("div", {}, h("h3", {}, "What it is made of"),

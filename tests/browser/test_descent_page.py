@@ -19,6 +19,7 @@ VARIANTS = {
     "AdaGrad, Huber loss": "e by adagrad and huber",
     "RMSprop, absolute loss": "e by rmsprop and l1",
     "L-BFGS": "e by lbfgs",
+    "SGD": "a",
     "SGD with momentum": "e with momentum",
 }
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import re
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,17 @@ def trained(page: Page, service: Service) -> Any:
     link = page.get_by_role("link", name="Look at the version").get_attribute("href")
     assert link is not None
     return service.get(link.removeprefix("#")).json
+
+
+def test_who_has_no_file_trains_on_an_example(open_page: Opened, service: Service) -> None:
+    """A button puts in the flats that the empty field shows: the model is that of the README."""
+    page = open_page("/train")
+    page.get_by_role("button", name="Try these six flats").click()
+    expect(page.get_by_text("3 columns, 6 rows")).to_be_visible()
+    expect(page.get_by_role("button", name="Try these six flats")).to_be_hidden()
+    page.get_by_label("Name", exact=True).fill("six-flats")
+
+    assert trained(page, service)["fit"]["r2"] == pytest.approx(0.9986557736937, rel=1e-12)
 
 
 def test_a_dropped_file_becomes_the_model_of_its_rows(open_page: Opened, service: Service) -> None:
@@ -135,7 +147,7 @@ def test_a_pasted_table_with_decimal_commas_is_understood(open_page: Opened, ser
         ("a\tb\n1\t2\n", "separated by tabs"),
         ("1,2\n3,4\n", "first line holds numbers"),
         ("a,b\n1,5,2\n2,5,4\n", "Does a decimal comma"),
-        ("a,b\n1,2\n3\n", "Row 2 has 1 cells where there are 2 columns"),
+        ("a,b\n1,2\n3\n", "Row 2 has 1 cell where there are 2 columns"),
         ("a,a\n1,2\n", "Two columns are called a"),
         ('a,b\n"1,5",2\n', "seem to have a decimal comma"),
         ("a,b\n", "There is one line only"),
@@ -171,15 +183,15 @@ def test_an_error_stands_at_the_field_it_is_about(open_page: Opened, service: Se
 
 
 def test_the_loss_is_drawn_while_it_falls_and_the_training_can_be_stopped(open_page: Opened, service: Service) -> None:
-    """The epochs and losses of the job's record, as they come; after Stop nothing is published."""
+    """The losses of the job's record, from the first epoch on; after Stop nothing is published."""
     page = open_page("/train")
     paste(page, text_of([row[:2] for row in TABLE], "\t"))
     page.get_by_label("Name", exact=True).fill("endless")
     page.get_by_label("Solver").select_option("gradient")
     page.get_by_label("Epochs").fill("1000000")
     page.get_by_role("button", name="Train", exact=True).click()
-    drawn = page.locator("figure", has_text="The loss as it goes").locator("circle")
-    expect(drawn.nth(1)).to_be_visible()
+    drawn = page.locator("figure", has_text="The loss as it goes").locator("path.line")
+    expect(drawn).to_have_attribute("d", re.compile(r"^M[^L]+(L[^L]+){20}"))  # of the epochs before the first look, too
     expect(page.get_by_text("of 1,000,000, loss")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("alert")).to_contain_text("cancelled")

@@ -2,7 +2,7 @@
 
 import {promote} from "../actions.js";
 import {curl, get, path} from "../api.js";
-import {curlBox, h, replace, table} from "../dom.js";
+import {breaking, curlBox, h, replace, table} from "../dom.js";
 import {percent, statistic} from "../fit.js";
 import {heading, intervals} from "../intervals.js";
 import {number} from "../numbers.js";
@@ -47,7 +47,7 @@ function coefficients(diff) {
       {name: "Change", class: "number"}, {name: "In standard errors", class: "number"},
       {name: heading(errors ? "Both, with two standard errors" : "Both", marks.shared), class: "drawn"},
     ], rows.map((row, index) => [
-      row.term, number(row.from, 5), number(row.to, 5), number(row.change, 3), number(row.change_in_std_errors, 2),
+      breaking(row.term), number(row.from, 5), number(row.to, 5), number(row.change, 3), number(row.change_in_std_errors, 2),
       marks.cell(drawing[index]),
     ]), {hidden: targets.length === 1});
   });

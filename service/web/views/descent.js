@@ -61,13 +61,14 @@ function workbench(key, run, train) {
   const epochs = h("input", {type: "number", min: 1, max: MOST_EPOCHS, step: 1, required: true, name: "epochs"});
   const variants = h("select", {name: "variant", onchange: () => (vary(), submit())},
     Object.keys(run.variants ?? {}).map((name) => h("option", {}, name)));
-  const box = curlBox("");
+  const [look, box] = [h("p"), curlBox("")];
   const form = h("form", {class: "row labelled-row", onsubmit: (event) => (event.preventDefault(), submit()), oninput: told},
     run.variants && field("Optimizer", variants), field("Learning rate", rate), field("Epochs", epochs),
     h("button", {class: "primary"}, "Train again"));
 
   function vary() {
     chosen = {...run, ...run.variants?.[variants.value]};
+    replace(look, h("strong", {}, "What to look for: "), chosen.look);
     rate.value = chosen.solver.learning_rate;
     epochs.value = chosen.solver.epochs;
     told();
@@ -87,6 +88,5 @@ function workbench(key, run, train) {
   }
 
   vary();
-  const look = h("p", {}, h("strong", {}, "What to look for: "), run.look);
   return {element: h("section", {"aria-label": run.title}, look, form, box), submit};
 }
