@@ -7,6 +7,7 @@ from service.plots.style import ACCENT, CONTRAST, Drawing, legend, log_axis, nam
 from service.plots.subject import Subject, per_target
 
 DECADES = 2.0  # from which on the loss is drawn on a logarithmic axis
+FAR = 1e3  # where the exact fit's loss is so many times smaller than any other, its line would leave the curve no room
 FLOOR = 1e-13  # what is left of a difference of two losses below this share of them is rounding
 FLOOR_32 = 1e-6  # of a training in float32
 
@@ -18,10 +19,11 @@ def draw_loss(subject: Subject) -> Drawing:
     loss = np.array([entry["loss"] for entry in history], dtype=float)
     kind = subject.fit["solver"]["loss"]
     least = least_loss(subject, float(loss[-1])) if kind == "mse" else None
-    figure, axes = panels(1 if least is None or len(loss) < 2 else 2, height=3.8)
+    off = least is not None and _wide(loss) and FAR * least < loss.min()
+    figure, axes = panels(1 if least is None or off or len(loss) < 2 else 2, height=3.8)
     marker = "o" if len(loss) <= 30 else ""
     axes[0].plot(epochs, loss, color=ACCENT, marker=marker, markersize=3.5, label="loss", gid="loss")
-    if least is not None:
+    if least is not None and not off:
         axes[0].axhline(least, color=CONTRAST, linewidth=1.2, linestyle=(0, (4, 3)), label="loss of the exact fit", gid="least")
     plain_axes(axes[0], "epoch", f"loss ({kind})")
     if _wide(loss):
@@ -35,7 +37,7 @@ def draw_loss(subject: Subject) -> Drawing:
             log_axis(axes[1])
     legend(axes[0])
     title = f"Loss of {name(subject.label)}, {name(subject.solver.replace('_', ' '))}"
-    tell(figure, title, _notes(subject, len(history)))
+    tell(figure, title, _notes(subject, len(history)) + ([f"loss of the exact fit: {short(least or 0.0)}"] if off else []))
     ends = f"The loss ({kind}) falls from {short(loss[0])} to {short(loss[-1])} in {whole(len(loss) - 1)} epochs"
     exact = f"; that of the exact fit is {short(least)}" if least is not None else ""
     return Drawing(figure, title, f"{ends}{exact}.")

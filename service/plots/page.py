@@ -47,7 +47,7 @@ def report_file(subject: Subject) -> bytes:
         tables=[(target, rows if inferred else [row[:2] for row in rows]) for target, rows in tables],
         inferred=inferred,
         figures=figures,
-        remarks=[*fit.get("advice", ()), *_conditioned(fit), *unseen],
+        remarks=[f"{remark[:1].upper()}{remark[1:]}" for remark in (*fit.get("advice", ()), *_conditioned(subject), *unseen)],
         provenance=_provenance(document),
         repeat=_repeat(subject),
         gradient=subject.by_gradient,
@@ -140,11 +140,13 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [_name(row["term"]), estimate, std_error, t, _p(row["p"]), lower, upper]
 
 
-def _conditioned(fit: dict[str, Any]) -> list[str]:
-    """What the condition of the design says."""
+def _conditioned(subject: Subject) -> list[str]:
+    """What the condition of the design says; of gradient training it is said of the fit that it comes near to."""
+    fit = subject.fit
     if fit["condition"] is None:
         return []
-    digits = f"about {fit['digits']:.0f} digits of the estimates are certain"
+    estimates = "estimates of the exact fit" if subject.by_gradient else "estimates"
+    digits = f"about {fit['digits']:.0f} digits of the {estimates} are certain"
     return [f"The condition number of the scaled design is {_number(fit['condition'])}; {digits}."]
 
 

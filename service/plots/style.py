@@ -20,6 +20,7 @@ from matplotlib.typing import RcKeyType
 ACCENT, CONTRAST = "#2563eb", "#d97706"
 INK, MUTED, RULE, FAINT = "#1f2937", "#6b7280", "#9ca3af", "#e5e7eb"
 DPI = 144
+EDGE = 0.08  # inches left free at the left and at the right
 LONGEST_NAME = 32
 MOST_VECTORS = 2000  # points drawn as shapes; more become one image inside the file
 SETTINGS: dict[RcKeyType, Any] = {
@@ -100,7 +101,9 @@ def _number_marks(figure: Figure) -> None:
 
 def blank(width: float = 7.0, height: float = 4.4) -> Figure:
     """An empty figure of so many inches, whose parts find their places by themselves."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure.set_layout_engine("constrained", rect=(EDGE / width, 0.0, 1.0 - 2 * EDGE / width, 1.0))
+    return figure
 
 
 def panels(count: int, *, height: float = 4.4) -> tuple[Figure, list[Axes]]:

@@ -22,6 +22,7 @@ RINGS, MOST_RINGS = 6, 14  # from the minimum to the highest place of the path, 
 ARC = 145  # points of a ring
 GRID = 241
 MARGIN = 0.18
+TIED = 0.98  # correlation of two parameters from which on the rings are too narrow for labels
 NARROWEST = 0.4  # how much of a ring is seen in the direction in which the path is short, over the one in which it is long
 
 
@@ -53,6 +54,12 @@ class Quadratic:
         ellipse: Array = self.minimum + np.sqrt(rise) * np.linalg.solve(np.linalg.cholesky(self.matrix).T, circle).T
         return ellipse
 
+    @property
+    def tied(self) -> float:
+        """How closely two parameters make up for each other: the correlation of their estimates, without its sign."""
+        spread = np.linalg.inv(self.matrix)
+        return float(abs(spread[0, 1]) / np.sqrt(spread[0, 0] * spread[1, 1]))
+
     def best_first(self) -> "Quadratic":
         """The cost of all parameters but the first, which is at its best for each of them."""
         first, across, rest = self.matrix[0, 0], self.matrix[0, 1:], self.matrix[1:, 1:]
@@ -78,6 +85,9 @@ def draw_surface(subject: Subject) -> Drawing:
     notes = [f"{whole(len(subject.history()) - 1)} epochs, {name(subject.solver.replace('_', ' '))}"] if walked else []
     if len(names) == 3:
         notes.append(f"{name(names[0])} is at its best for each point")
+    if len(names) == 2 and any(cost.tied > TIED for cost in costs.values()):
+        centred = f"; with {name(names[1])} less its mean it would be wide" if names[0] == INTERCEPT else ""
+        notes.append(f"a narrow valley, in which one parameter makes up for the other{centred}")
     legend(axes[0])
     title = f"Cost of {name(subject.label)}" + (" with the path of its training" if walked else "")
     tell(figure, title, notes)
@@ -131,7 +141,7 @@ def _parabola(axes: Axes, cost: Quadratic, path: Array, fitted: Array | None) ->
     elif fitted is not None:
         axes.plot(fitted, cost.at(fitted[None]), "o", color=ACCENT, markersize=6, label="this version", gid="fitted")
     axes.plot(cost.minimum, [cost.least], "x", color=INK, markersize=7, markeredgewidth=1.6, label="exact fit")
-    plain_axes(axes, name(cost.names[0]), "mean squared error")
+    plain_axes(axes, _axis(cost.names[0]), "mean squared error")
     return f"A parabola over {name(cost.names[0])} with its least value {short(cost.least)} at {short(cost.minimum[0])}" + _walked(path)
 
 
@@ -145,7 +155,7 @@ def _contours(axes: Axes, cost: Quadratic, path: Array, fitted: Array | None) ->
     for ring in range(count, 0, -1):
         edge = cost.ring((ring * step) ** 2)
         axes.fill(edge[:, 0], edge[:, 1], facecolor=colours[ring - 1], edgecolor=RULE, linewidth=0.6, gid="ring")
-    for ring in range(2, count + 1, 2):
+    for ring in range(2, count + 1, 2) if cost.tied <= TIED else ():
         edge = cost.ring((ring * step) ** 2)
         place = edge[edge[:, 1].argmax()]
         if left < place[0] < right and place[1] < top - 0.04 * (top - bottom):
@@ -160,10 +170,15 @@ def _contours(axes: Axes, cost: Quadratic, path: Array, fitted: Array | None) ->
     elif fitted is not None:
         axes.plot(*fitted, "o", color=ACCENT, markersize=6, label="this version", gid="fitted")
     axes.plot(*cost.minimum, "x", color=CONTRAST, markersize=8, markeredgewidth=2, label="exact fit")
-    plain_axes(axes, name(cost.names[0]), name(cost.names[1]))
+    plain_axes(axes, _axis(cost.names[0]), _axis(cost.names[1]))
     axes.grid(visible=False)
     where = " and ".join(f"{name(n)} {short(value)}" for n, value in zip(cost.names, cost.minimum, strict=True))
     return f"Contours of the mean squared error over {name(cost.names[0])} and {name(cost.names[1])}, least at {where}" + _walked(path)
+
+
+def _axis(parameter: str) -> str:
+    """What is written at the axis of a parameter."""
+    return parameter if parameter == INTERCEPT else f"coefficient of {name(parameter)}"
 
 
 def _window(cost: Quadratic, path: Array) -> list[tuple[float, float]]:

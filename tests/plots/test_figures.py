@@ -171,7 +171,9 @@ def test_a_cost_is_drawn_in_any_units(gallery: Gallery) -> None:
 
     cost = Quadratic.of(gallery.subject("units", "surface").need("costs")["y"])
 
-    assert gallery.draw("units", "surface")
+    # the correlation of an intercept and a slope is the mean of the column over the root of its mean square
+    assert cost.tied == pytest.approx(np.mean(seconds) / np.sqrt(np.mean(np.square(seconds))), rel=1e-6)
+    assert "a narrow valley" in " ".join(texts(gallery.draw("units", "surface")))
     assert cost.at(cost.ring(2.0)) == pytest.approx(np.full(145, cost.least + 2.0), rel=1e-6)
 
 
@@ -208,6 +210,17 @@ def test_the_loss_is_drawn_epoch_by_epoch(gallery: Gallery) -> None:
     assert near(Panel(svg).line("loss"), [(entry["epoch"], entry["loss"]) for entry in history])
     least = mean_squared_error(x, y, np.polyfit(x, y, 1)[::-1])
     assert near(Panel(svg).line("least")[:, 1], [least, least])
+
+
+def test_an_exact_loss_of_nothing_is_told_and_not_drawn(gallery: Gallery) -> None:
+    """Where the exact fit is perfect, the line of its loss would squeeze the curve: a note says it instead."""
+    x = np.arange(11.0)
+    solver = {"name": "sgd", "learning_rate": 0.001, "epochs": 100, "seed": 7}
+    gallery.train("noiseless", instances=x[:, None].tolist(), targets=(2 * x + 1).tolist(), solver=solver, history=True)
+    svg = gallery.draw("noiseless", "loss")
+
+    assert not [mark for mark in ids(svg) if mark.startswith("least")]
+    assert "loss of the exact fit: " in " ".join(texts(svg))
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,9 @@ def test_every_sort_of_version_has_a_report(gallery: Gallery, model: str) -> Non
     assert f"python -m service report {model}@1 -o report.html" in text
     assert "nan" not in text.split()
     assert "None" not in text
+
+
+def test_digits_are_told_of_the_fit_that_has_them(gallery: Gallery, line_report: Reader) -> None:
+    """The moments determine so many digits of the exact estimates; those that gradient descent has come to are another matter."""
+    assert "digits of the estimates are certain" in line_report.text
+    assert "digits of the estimates of the exact fit are certain" in Reader(gallery.draw("descent", "report", "html")).text
