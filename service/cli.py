@@ -70,8 +70,9 @@ def config_command(*, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(("variable", "value", "source", "meaning"), setting, strict=True)) for setting in settings])
         return
+    wide = [max(len(setting[column] or "-") for setting in settings) for column in range(3)]
     for name, value, source, meaning in settings:
-        click.echo(f"{name:32} {value or '-':24} {source:10} {meaning}")
+        click.echo(f"{name:{wide[0]}}  {value or '-':{wide[1]}}  {source:{wide[2]}}  {meaning}")
 
 
 @main.command(short_help="Check that this machine is exact.")

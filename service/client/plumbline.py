@@ -1,9 +1,11 @@
 """The client: one object for one service."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Unpack, overload
 
 from service.client.connection import Again, Body, Connection, path_of
@@ -14,6 +16,7 @@ from service.client.problem import Problem
 from service.client.results import Difference, Job, Model, Move, Prediction, Selection, Version
 
 LIVE = "live"
+ARCHIVE = "application/zip"
 FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0  # seconds between looks at a job
 Progress = Callable[[Job], None]
 
@@ -93,6 +96,14 @@ class Plumbline:
         """Choose terms or a ridge penalty without the rows; with `publish` the choice becomes a version."""
         return Selection.of(self._make(path_of("models", model, "select"), json_request(options), key=idempotency_key))
 
+    def import_version(
+        self, model: str, file: str | Path, *, promote: bool = False, new_schema: bool = False, idempotency_key: str | None = None
+    ) -> Version:
+        """Publish the version in a file that `service export` wrote, under the next number of a model."""
+        asked = {"promote": json.dumps(promote), "new_schema": json.dumps(new_schema)}
+        path = path_of("models", model, "import")
+        return Version.of(self._make(path, Body(Path(file), ARCHIVE), query=asked, key=idempotency_key))
+
     @overload
     def predict(self, model: str, rows: FrameT, **asked: Unpack[PredictOptions]) -> FrameT: ...
     @overload
@@ -126,6 +137,14 @@ class Plumbline:
     def version(self, name: str) -> Version:
         """A version by its name."""
         return Version.of(self.get(self._path(name)))
+
+    def plot(self, name: str, kind: str, form: str = "svg") -> bytes:
+        """A picture of a version, as an SVG or PNG file; what it would need and is not kept is a `Problem` that says so."""
+        return self._connection.ask("GET", f"{self._path(name)}{path_of('plots', f'{kind}.{form}')}").content
+
+    def report(self, name: str) -> bytes:
+        """All there is to see of a version, as an HTML file."""
+        return self._connection.ask("GET", f"{self._path(name)}/report.html").content
 
     def diff(self, model: str, before: str, after: str) -> Difference:
         """Two versions of a model, numbers or aliases, side by side."""

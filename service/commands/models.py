@@ -132,13 +132,13 @@ def diff(model: str, from_: str, to: str, url: str | None, token_file: Path | No
 
 
 def _show_diff(document: Any) -> None:
-    from service.training.showing import show_table  # noqa: PLC0415
+    from service.training.showing import show_coefficients  # noqa: PLC0415
 
     for name in ("n", "r2", "residual_std"):
         click.echo(f"{name}: {document[name]['from']} -> {document[name]['to']}")
-    fields = ("target", "term", "from", "to", "change", "from_std_error", "to_std_error", "change_in_std_errors")
-    rows = [[row[field] for field in fields] for row in document["coefficients"]]
-    show_table(("target", "term", "from", "to", "change", "se from", "se to", "change/se"), rows)
+    members = {name: name for name in ("term", "from", "to", "change")}
+    errors = {"from_std_error": "se from", "to_std_error": "se to", "change_in_std_errors": "change/se"}
+    show_coefficients(members | errors, document["coefficients"])
 
 
 @models.command(short_help="Delete a version, an alias or a model for ever.")

@@ -1,12 +1,12 @@
 """Version documents and other tables in a terminal."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 WIDEST = 10_000
 
@@ -15,9 +15,8 @@ def show(document: dict[str, Any]) -> None:
     """Print a version document: a heading, the history of gradient training if there is one, and the coefficient table."""
     fit = document["fit"]
     console = _console()
-    console.print(
-        f"{document['model']} version {document['version']}: n = {fit['n']}, R² = {fit['r2']}, residual sd = {fit['residual_std']}"
-    )
+    r2, sd = _cells(fit["r2"]), _cells(fit["residual_std"])
+    console.print(f"{document['model']} version {document['version']}: n = {fit['n']}, R² = {r2}, residual sd = {sd}")
     for entry in document.get("history", ()):
         console.print(f"epoch {entry['epoch']:>6}  loss {entry['loss']:.8g}  weight {entry['weight']}  bias {entry['bias']}")
     if forgotten := document.get("forgotten"):
@@ -25,8 +24,13 @@ def show(document: dict[str, Any]) -> None:
         console.print("; ".join([f"forgotten: {forgotten['rows']} rows", *held]))
     for line in fit.get("advice", ()):
         console.print(line)
-    columns = ("target", "term", "estimate", "std_error", "t", "p")
-    show_table([name.replace("_", " ") for name in columns], [[row[name] for name in columns] for row in fit["coefficients"]])
+    show_coefficients({name: name.replace("_", " ") for name in ("term", "estimate", "std_error", "t", "p")}, fit["coefficients"])
+
+
+def show_coefficients(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print these members of coefficients, by the names given; of several targets with the target before them."""
+    named = dict(columns) if len({row["target"] for row in rows}) < 2 else {"target": "target", **columns}
+    show_table(named.values(), [[row[member] for member in named] for row in rows])
 
 
 def show_selection(document: dict[str, Any]) -> None:
@@ -44,8 +48,12 @@ def show_selection(document: dict[str, Any]) -> None:
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows beneath the names of their columns; numbers with six digits, nothing as a dash."""
-    table = Table(*(Column(name, overflow="fold") for name in columns))
+    """Print rows beneath the names of their columns; numbers with six digits and to the right, nothing as a dash."""
+    rows = list(rows)
+    table = Table()
+    for place, name in enumerate(columns):
+        numeric = all(row[place] is None or isinstance(row[place], int | float) for row in rows)
+        table.add_column(name, overflow="fold", justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console = _console()
@@ -59,6 +67,10 @@ def _console() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDEST  # nothing is cut off for whoever reads a pipe
     return console
+
+
+def _cells(value: object) -> str:
+    return ", ".join(map(_cell, value)) if isinstance(value, list) else _cell(value)
 
 
 def _cell(value: object) -> str:

@@ -103,6 +103,35 @@ def test_models_are_looked_at_and_moved(service: Service, csv: Callable[..., str
     assert (gone.exit_code, "there is no model looked" in gone.stderr) == (1, True)
 
 
+def test_pictures_and_reports_are_those_of_the_store(service: Service, csv: Callable[..., str], tmp_path: Path) -> None:
+    """`plot` and `report` save the bytes that they make of the store; what cannot be drawn is told as there."""
+    assert command(service, "train", csv("rows.csv", *range(7)), "--target", "rent", "--model", "drawn").exit_code == 0
+    for asked, name in ((("plot", "drawn", "coefficients"), "p.svg"), (("report", "drawn@1"), "r.html")):
+        there, here = tmp_path / f"there-{name}", tmp_path / f"here-{name}"
+        done = command(service, *asked, "-o", str(there))
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert on_store(service, *asked, "-o", str(here)).exit_code == 0
+        assert there.read_bytes() == here.read_bytes()
+    refused = command(service, "plot", "drawn", "residuals", "-o", str(tmp_path / "no.png"))
+    assert (refused.exit_code, "kept none of its rows" in refused.stderr, (tmp_path / "no.png").exists()) == (1, True, False)
+
+
+def test_a_version_is_imported_by_a_service(service: Service, csv: Callable[..., str], tmp_path: Path) -> None:
+    """Under its own name or another; its weights are those exported, and it is served only with --promote."""
+    assert command(service, "train", csv("rows.csv", *range(7)), "--target", "rent", "--model", "moving").exit_code == 0
+    file = str(tmp_path / "moving.zip")
+    assert on_store(service, "export", "moving@1", file).exit_code == 0
+    again, other = command(service, "import", file, "--json"), command(service, "import", file, "--model", "moved", "--promote")
+    moved = service.get("/models/moved/versions/live").json
+
+    assert (again.exit_code, other.exit_code) == (0, 0), again.stderr + other.stderr
+    assert [json.loads(again.stdout)[name] for name in ("model", "version", "aliases")] == ["moving", "2", []]
+    assert other.stdout == "moved version 1 is version 1 of moving\n"
+    assert moved["state_dict"] == service.get("/models/moving/versions/1").json["state_dict"]
+    (tmp_path / "moving.zip").write_bytes(b"no archive")
+    assert command(service, "import", file).exit_code == 1
+
+
 def test_a_token_comes_from_the_settings_or_a_file(start_service: Callable[..., Service], csv: Callable[..., str], tmp_path: Path) -> None:
     """Without one a training is refused, as is a file without any; neither is ever printed."""
     service = start_service(WRITE_TOKEN=TOKEN, WORKERS="1")

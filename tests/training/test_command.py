@@ -38,7 +38,7 @@ def test_a_file_is_trained_and_published(rows: Path, tmp_path: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("rent version 1: n = 4, R² = 0.99")
     for row in document["fit"]["coefficients"]:
-        assert f"{row['term']:<9} │ {row['estimate']:.6g}" in done.stdout
+        assert f"│ {row['term']:<9} │ {row['estimate']:>8.6g} │" in done.stdout
     assert (document["aliases"], document["description"]) == (["live"], "a few flats")
     assert document["schema"]["features"] == [{"name": "area", "type": "numeric"}, {"name": "age", "type": "numeric"}]
     assert store.alias("rent", "live").who == "command line"

@@ -68,9 +68,9 @@ def test_tables_show_what_matters(store: ModelStore, config: Config) -> None:
     assert [line.split()[1] for line in versions.splitlines() if line.startswith("│")] == ["3", "2", "1"]
     assert "labels: site=Ulm\n" in shown
     assert "m version 3: n = 4" in shown
-    assert "│ 4.3 " in shown
+    assert " 4.3 │" in shown
     assert "n: 4 -> 4\n" in diff
-    assert re.search(r"│ y +│ x1 +│ 2\.3 +│ 4\.3 +│ 2 +│", diff)
+    assert re.search(r"│ x1 +│ +2\.3 │ +4\.3 │ +2 │", diff)
 
 
 def test_promotions_and_rollbacks_are_told_and_served(store: ModelStore, client: Client, config: Config) -> None:
