@@ -176,7 +176,8 @@ class Moments:
             magnitude = np.max([rows.part(start, start + part).magnitude() for start in starts], axis=0)
             sample = np.hstack([rows.part(start, start + _SPREAD).values() for start in starts])
             tops = place(magnitude, sample, resolution=self.resolution).tops
-            self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
+            if self.planes:  # a first batch has nothing to move, and a thousand columns squared to look through for it
+                self.planes = limbs.shift(self.planes, _pairs(self.tops) - _pairs(tops))
             self.tops = tops
 
 
