@@ -5,17 +5,23 @@ import select
 import selectors
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from service.config import Config
+from service.worker import processors
 from service.worker.client import Client
+from service.worker.sharing import Sharing
 from service.worker.waiting import Waiting
 
 LINGER_SECONDS = 2.0
+GIVE_WAY_SECONDS = 0.005  # to a worker with fewer connections, which may be at work on a request
+LOOK_AGAIN_SECONDS = 0.0001
 PIECE = 1 << 18
 BODIES = 2  # times the largest body: what is kept of bodies still arriving, and of answers not taken
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -34,15 +40,48 @@ class Connections(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type h
         self._answers = Waiting(self._settings.body_seconds)
         self._lingering = Waiting(LINGER_SECONDS)
         self._received = memoryview(bytearray(PIECE))
+        self._sharing: Sharing
+        self._called = False  # whether somebody waited to be taken in, when last looked
+        self._gives_way_since: float | None = None
 
     def _ready(self, conn: Any) -> None:
         """Go on with a connection."""
         raise NotImplementedError
 
+    def run(self) -> None:
+        """Work until the end."""
+        self._sharing = Sharing(Path(self.cfg.worker_tmp_dir) / "connections")
+        processors.settle(self._sharing.place, self.cfg.workers)
+        super().run()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Threads that run wherever there is room, not where the main loop does."""
+        return ThreadPoolExecutor(self.cfg.threads, initializer=processors.roam)
+
+    def accept(self, listener: Any) -> None:
+        """Take in a connection, unless another worker holds fewer: that one is given a moment to take it."""
+        self._called = True
+        if not (self.alive and self._sharing.others_have_fewer(self.nr_conns)):
+            self._gives_way_since = None
+        elif self._gives_way_since is None or time.monotonic() < self._gives_way_since + GIVE_WAY_SECONDS:
+            self._gives_way_since = self._gives_way_since or time.monotonic()
+            time.sleep(LOOK_AGAIN_SECONDS)  # the poller would come back at once
+            return
+        super().accept(listener)
+        self._sharing.tell(self.nr_conns)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for events and see to them."""
+        self._called = False
+        super().wait_for_and_dispatch_events(timeout)
+        if not self._called:
+            self._gives_way_since = None
+
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - Gunicorn's signature
         """Start or stop accepting; the last stop empties the queue of connections first."""
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
+            self._sharing.tell(None)
             for listener in self.sockets:
                 listener.setblocking(False)  # noqa: FBT003 - the socket's signature
                 waiting = select.poll()
@@ -53,6 +92,8 @@ class Connections(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type h
 
     def murder_pending(self) -> None:
         """End what has waited long enough, and make room where there is none."""
+        if self.alive:
+            self._sharing.tell(self.nr_conns)
         now = time.monotonic()
         for waiting in (self._idle, self._heads, self._answers, self._lingering):
             for conn in waiting.overdue(now):

@@ -2,12 +2,19 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from service.worker.sharing import Sharing
+from tests.operations.processes import holder, wait_for_trainer, wait_for_workers, wait_until
 from tests.support import Service, ask
 
 LINE = {"model": "worker", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
@@ -87,3 +94,85 @@ def test_a_client_that_takes_no_answers_holds_nobody_up(one_worker: Service) -> 
 
     assert answers == [200] * 5
     assert predicted.status == 200
+
+
+def test_connections_are_shared_out_evenly(start_service: Callable[..., Service]) -> None:
+    """However quickly clients come, every worker holds as many connections as the others."""
+    service = start_service(WORKERS="3")
+    wait_for_workers(service, 3)
+    with ExitStack() as clients:
+        held = [clients.enter_context(connect(service)) for _ in range(30)]
+        for client in held:
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer_on(client)
+        shares = Counter(holder(service, client.getsockname()[1]) for client in held)
+
+    assert len(shares) == 3
+    assert max(shares.values()) - min(shares.values()) <= 2, shares
+
+
+def test_a_worker_that_hangs_is_not_waited_for(start_service: Callable[..., Service]) -> None:
+    """A worker that holds fewer connections, but takes in none, is given way for a moment only."""
+    service = start_service(WORKERS="2")
+    hung, _ = wait_for_workers(service, 2)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        with ExitStack() as clients:
+            held = [clients.enter_context(connect(service)) for _ in range(20)]
+            started = time.monotonic()
+            for client in held:
+                client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer_on(client)
+            elapsed = time.monotonic() - started
+    finally:
+        os.kill(hung, signal.SIGCONT)
+
+    assert elapsed < 5  # the hung worker would be missed after two minutes
+
+
+def test_only_workers_that_take_in_connections_are_counted(tmp_path: Path) -> None:
+    """Nobody gives way to himself, to as many connections as his own, to a worker that has not begun, or to one that has ended."""
+    one, other = Sharing(tmp_path), Sharing(tmp_path)
+    one.tell(2)
+    begun = other.others_have_fewer(2), other.others_have_fewer(3)
+    alone = one.others_have_fewer(5)
+    other.tell(1)
+    fewer = one.others_have_fewer(2), one.others_have_fewer(1)
+    other.tell(None)
+
+    assert begun == (False, True)
+    assert not alone
+    assert fewer == (True, False)
+    assert not one.others_have_fewer(2)
+
+
+def test_main_loops_have_processors_of_their_own(start_service: Callable[..., Service]) -> None:
+    """With as many workers as processors each main loop keeps to one of its own, and its threads to none."""
+    everywhere = os.sched_getaffinity(0)
+    service = start_service(WORKERS=str(len(everywhere)))
+    workers = wait_for_workers(service, len(everywhere))
+    assert service.post("/train", LINE | {"model": "settled"}).status == 201  # by a thread of the worker that it reached
+    wait_until(lambda: sorted(len(os.sched_getaffinity(pid)) for pid in workers) == [1] * len(workers), "settled workers")
+    kept = [os.sched_getaffinity(pid) for pid in workers]
+    pool = [
+        os.sched_getaffinity(int(task.name))
+        for pid in workers
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        if task.name != str(pid)
+    ]
+
+    assert set.union(*kept) == everywhere
+    assert everywhere in pool
+    assert len(everywhere) == 1 or all(allowed not in kept for allowed in pool)
+    trainer = wait_for_trainer(service)
+    assert os.sched_getaffinity(trainer) == everywhere
+
+
+def test_with_another_number_of_workers_nobody_settles(start_service: Callable[..., Service]) -> None:
+    """Where each cannot have one, the kernel chooses among all processors."""
+    everywhere = os.sched_getaffinity(0)
+    service = start_service(WORKERS=str(len(everywhere) + 1))
+    pids = wait_for_workers(service, len(everywhere) + 1)
+    assert service.get("/livez").status == 200
+
+    assert {frozenset(os.sched_getaffinity(pid)) for pid in pids} == {frozenset(everywhere)}
