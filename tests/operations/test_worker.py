@@ -155,10 +155,7 @@ def test_main_loops_have_processors_of_their_own(start_service: Callable[..., Se
     wait_until(lambda: sorted(len(os.sched_getaffinity(pid)) for pid in workers) == [1] * len(workers), "settled workers")
     kept = [os.sched_getaffinity(pid) for pid in workers]
     pool = [
-        os.sched_getaffinity(int(task.name))
-        for pid in workers
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        if task.name != str(pid)
+        os.sched_getaffinity(int(task.name)) for pid in workers for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)
     ]
 
     assert set.union(*kept) == everywhere

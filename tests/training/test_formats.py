@@ -21,6 +21,7 @@ from model_store.store import ModelStore
 from service.cli import main
 from service.regression import strd
 from service.training.document import version_document
+from service.training.tables import TableSource
 from tests.support import ROOT
 
 RANDOM = np.random.default_rng(17)
@@ -317,3 +318,14 @@ def test_categories_in_a_csv_file_are_its_text(client: Client) -> None:
 
     assert trained.status_code == 201, trained.text
     assert trained.json["schema"]["frame"]["categories"] == {"zip": ["01067", "10115"]}
+
+
+def test_lines_longer_than_what_is_read_at_once_come_whole(tmp_path: Path) -> None:
+    """A CSV file is read by the megabyte, and a line may be longer than that."""
+    lines = [f'{i},"{"z" * size}",{2 * i + 1}\n' for i, size in enumerate((10, 1_700_000, 3_100_000, 5))]
+    (tmp_path / "long.csv").write_text("a,b,y\n" + "".join(lines))
+    source = TableSource([tmp_path / "long.csv"], "csv", numeric_missing=False)
+    rows = list(source.batches(["a", "b", "y"], categorical=["b"]))
+
+    assert [value for part in rows for value in part.numbers(["y"])[:, 0]] == [1, 3, 5, 7]
+    assert [len(str(text)) for part in rows for text in part.pick(["b"])["b"]] == [10, 1_700_000, 3_100_000, 5]
