@@ -1,4 +1,5 @@
-"""Latency of one-row predictions at half the idle capacity: idle, while a model trains, and while versions are published.
+"""Latency of one-row predictions at half the idle capacity: idle, while a model trains, and while versions are published; and beside a
+loop that does nothing, which tells what a training can be blamed for.
 
     python -m benchmarks.steady [--rounds 3] [--seconds 15] [--training-seconds 60] [--workers N|all] [--json FILE]
 
@@ -10,6 +11,8 @@ same round. A training that would take longer than its phase is cancelled at its
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -57,6 +60,16 @@ def idle(service: Service, rate: float, asked: argparse.Namespace) -> Load:
     return while_waiting(service, rate, asked.seconds)
 
 
+def spinning(service: Service, rate: float, asked: argparse.Namespace) -> Load:
+    """A loop that does nothing takes what is free of a processor, as a training may: what this machine costs anyone."""
+    loop = "import os\nif hasattr(os, 'SCHED_IDLE'): os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", loop]) as spinner:
+        try:
+            return while_waiting(service, rate, asked.seconds)
+        finally:
+            spinner.kill()
+
+
 def gradient(service: Service, rate: float, asked: argparse.Namespace) -> Load:
     """The one trainer, at its low priority, takes a model through epochs."""
     X = np.random.default_rng(0).normal(size=(ROWS, FEATURES))
@@ -81,7 +94,13 @@ def publishing(service: Service, rate: float, asked: argparse.Namespace) -> Load
     return loop.load
 
 
-PHASES = {"idle": idle, "training by gradient": gradient, "training from CSV": files, f"publishing {PUBLISHED} versions": publishing}
+PHASES = {
+    "idle": idle,
+    "a loop at idle priority": spinning,
+    "training by gradient": gradient,
+    "training from CSV": files,
+    f"publishing {PUBLISHED} versions": publishing,
+}
 
 
 def while_waiting(service: Service, rate: float, seconds: float) -> Load:
