@@ -19,17 +19,17 @@ def draw_loss(subject: Subject) -> Drawing:
     loss = np.array([entry["loss"] for entry in history], dtype=float)
     kind = subject.fit["solver"]["loss"]
     least = least_loss(subject, float(loss[-1])) if kind == "mse" else None
-    off = least is not None and _wide(loss) and FAR * least < loss.min()
-    figure, axes = panels(1 if least is None or off or len(loss) < 2 else 2, height=3.8)
+    near = None if least is None or (_wide(loss) and FAR * least < loss.min()) else least
+    figure, axes = panels(1 if near is None or len(loss) < 2 else 2, height=3.8)
     marker = "o" if len(loss) <= 30 else ""
     axes[0].plot(epochs, loss, color=ACCENT, marker=marker, markersize=3.5, label="loss", gid="loss")
-    if least is not None and not off:
-        axes[0].axhline(least, color=CONTRAST, linewidth=1.2, linestyle=(0, (4, 3)), label="loss of the exact fit", gid="least")
+    if near is not None:
+        axes[0].axhline(near, color=CONTRAST, linewidth=1.2, linestyle=(0, (4, 3)), label="loss of the exact fit", gid="least")
     plain_axes(axes[0], "epoch", f"loss ({kind})")
     if _wide(loss):
         log_axis(axes[0])
-    if least is not None and len(axes) > 1:
-        above = loss - least
+    if near is not None and len(axes) > 1:
+        above = loss - near
         shown = above > np.abs(loss) * (FLOOR_32 if (loss == loss.astype(np.float32)).all() else FLOOR)
         axes[1].plot(epochs[shown], above[shown], color=ACCENT, marker=marker, markersize=3.5)
         plain_axes(axes[1], "epoch", "loss above that of the exact fit")
@@ -37,7 +37,8 @@ def draw_loss(subject: Subject) -> Drawing:
             log_axis(axes[1])
     legend(axes[0])
     title = f"Loss of {name(subject.label)}, {name(subject.solver.replace('_', ' '))}"
-    tell(figure, title, _notes(subject, len(history)) + ([f"loss of the exact fit: {short(least or 0.0)}"] if off else []))
+    off = [f"loss of the exact fit: {short(least)}"] if least is not None and near is None else []
+    tell(figure, title, _notes(subject, len(history)) + off)
     ends = f"The loss ({kind}) falls from {short(loss[0])} to {short(loss[-1])} in {whole(len(loss) - 1)} epochs"
     exact = f"; that of the exact fit is {short(least)}" if least is not None else ""
     return Drawing(figure, title, f"{ends}{exact}.")

@@ -4,7 +4,7 @@ Invariant: a matrix is the sum over levels l of ``planes[l] * 2^(22 l)``, entry 
 lower triangle means anything. After `carry` every digit lies in [-2^21, 2^21), and then equal matrices have equal digits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from service.regression.double_double import DoubleDouble, quick_two_sum, two_su
 
 BITS = 22
 HALF = 1 << (BITS - 1)
-_PANEL = 64  # rows of a large matrix taken at once, left of the diagonal only: they stay in the cache
+_PANEL = 64  # rows
 
 Integers = NDArray[np.int64]
 Planes = dict[int, Integers]
@@ -112,6 +112,12 @@ def signs(planes: Mapping[int, Integers]) -> Integers:
     return result
 
 
+def panels(size: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of parts of a matrix [size, size] that stay in the cache: all left of the diagonal, and little more."""
+    for start in range(0, size, _PANEL):
+        yield slice(start, start + _PANEL), slice(0, start + _PANEL)
+
+
 def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble, Integers]:
     """The symmetric matrix in double-double, G_ij / 2^(e_i + e_j), and the exponents e that bring its diagonal between 2^-3 and 2^3.
 
@@ -124,12 +130,11 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
         digit = planes[level].diagonal()
         exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
     hi, lo = np.empty((q, q)), np.empty((q, q))
-    for start in range(0, q, _PANEL):
-        rows, columns = slice(start, start + _PANEL), slice(0, start + _PANEL)
+    for rows, columns in panels(q):
         panel = _scaled_panel(planes, rows, columns, unit=-(exponents[rows, None] + exponents[None, columns]))
         for part, whole in zip(panel, (hi, lo), strict=True):
             whole[columns, rows] = part.T
-            whole[rows, columns] = np.where(np.tri(len(part), part.shape[1], start, dtype=np.bool_), part, whole[rows, columns])
+            whole[rows, columns] = np.where(np.tri(len(part), part.shape[1], rows.start, dtype=np.bool_), part, whole[rows, columns])
     return DoubleDouble(hi, lo), exponents + tops
 
 

@@ -8,7 +8,7 @@ from itertools import chain, combinations, combinations_with_replacement
 
 import numpy as np
 
-from service.regression.limbs import BITS, Integers, Total
+from service.regression.limbs import BITS, Integers, Total, panels
 from service.regression.products import Array, Product
 
 _EXACT = float(1 << 53)
@@ -18,7 +18,6 @@ _SAFE_ROWS = 32  # combined digits are at most 7 * 2^21, so 32 of their squares 
 _STRAY_SHARE = 0.005  # where a larger share of values has further digits, one more slice is cheaper
 _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target beside integers, costs less than a slice of all
 _TILE = 1 << 15  # values: half a megabyte
-_PANEL = 64  # rows of a sum brought up to date at once, left of the diagonal only
 _FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
 _PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_3, S_1 S_2, S_2 S_1 and S_3 S_0
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
@@ -166,8 +165,7 @@ class Sums:
             self._product(factor, self._float)
             largest = self._float.diagonal().max()
             if rows <= _SAFE_ROWS or largest < _EXACT:
-                for start in range(0, len(total), _PANEL):
-                    panel = (slice(start, start + _PANEL), slice(0, start + _PANEL))
+                for panel in panels(len(total)):
                     total[panel] += self._float[panel].astype(np.int64)
                 return
             self._depths[k] = max(_SAFE_ROWS, int(_MARGIN * rows * _EXACT / largest))

@@ -61,12 +61,14 @@ class Connections(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type h
     def accept(self, listener: Any) -> None:
         """Take in a connection, unless another worker holds fewer: that one is given a moment to take it."""
         self._called = True
-        if not (self.alive and self._sharing.others_have_fewer(self.nr_conns)):
+        if self.alive and self._sharing.others_have_fewer(self.nr_conns):
+            now = time.monotonic()
+            self._gives_way_since = self._gives_way_since or now
+            if now < self._gives_way_since + GIVE_WAY_SECONDS:
+                time.sleep(LOOK_AGAIN_SECONDS)  # the poller would come back at once
+                return
+        else:
             self._gives_way_since = None
-        elif self._gives_way_since is None or time.monotonic() < self._gives_way_since + GIVE_WAY_SECONDS:
-            self._gives_way_since = self._gives_way_since or time.monotonic()
-            time.sleep(LOOK_AGAIN_SECONDS)  # the poller would come back at once
-            return
         super().accept(listener)
         self._sharing.tell(self.nr_conns)
 

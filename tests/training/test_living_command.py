@@ -65,7 +65,7 @@ def test_a_selection_is_shown(client: Client, csv: Any, tmp_path: Path) -> None:
         client.post(f"/train?model={model}&target=rent&folds=2", data=csv(0, 1, 2, 3, 4, 5, 6)[1], content_type="text/csv")
     shown = command(tmp_path, "select", "--model", "cli", "--subset", "bic", "--ridge", "gcv")
     assert (shown.exit_code, ModelStore.open(tmp_path / "store").versions("cli")) == (0, [1])
-    assert all(re.search(rf"┃ +{name} ", shown.stdout) for name in ("terms", "bic", "penalty", "vif")), shown.stdout
+    assert all(re.search(rf"┃ +{name} +┃", shown.stdout) for name in ("terms", "bic", "penalty", "vif")), shown.stdout
     published = command(tmp_path, "select", "--model", "cli", "--subset", "bic", "--publish")
     assert "cli version 2: n = 7" in published.stdout
     answer: Any = client.post("/models/http/select", json={"subset": "bic", "publish": True}).json
