@@ -1,11 +1,13 @@
 """A load of fixed arrivals: requests fall due at even intervals, whether or not the server keeps up.
 
 The latency of a request counts from the instant at which it was due, so that the requests that a stalled server keeps from being sent
-are not left out of its figures (coordinated omission). The generator is one process of one thread with a few kept connections, asked in
-turn; it measures itself as well: how late it was to send what was due and could be sent, and its share of a processor.
+are not left out of its figures (coordinated omission). The generator is a process of one thread on each processor, so that what it needs
+of them falls evenly on all, with a few kept connections, asked in turn; it measures itself as well: how late it was to send what was due
+and could be sent, and the processors that it took.
 """
 
 import gc
+import itertools
 import json
 import os
 import select
@@ -16,13 +18,14 @@ import time
 from array import array
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.wrk import Request
 
 CONNECTIONS = 16
+START_SECONDS = 0.1  # from being ready to the first request
 LAST_SECONDS = 5.0  # time given to the requests in flight at the end
 
 
@@ -30,7 +33,8 @@ LAST_SECONDS = 5.0  # time given to the requests in flight at the end
 class Load:
     """What a load met: requests due, those not answered by 200, milliseconds of the answered from due to answered.
 
-    `late_p99` is how late, in milliseconds, the generator sent what it could have sent when it was due; `processor` its share of one.
+    `late_p99` is how late, in milliseconds, the generator sent what it could have sent when it was due; `processor` how much of one it
+    took.
     """
 
     requests: int
@@ -44,6 +48,30 @@ class Load:
     processor: float
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What one process of the generator is told first; when its first request is due follows."""
+
+    host: str
+    port: int
+    text: str
+    rate: float
+    connections: int = CONNECTIONS
+    processor: int = 0
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one process of the generator saw, as `Load` has it; times in seconds."""
+
+    requests: int
+    failures: int
+    seconds: float
+    processor: float
+    latencies: list[float]
+    late: list[float]
+
+
 class OpenLoop:
     """A load on a server from entering the block to leaving it; `load` is there afterwards."""
 
@@ -53,25 +81,44 @@ class OpenLoop:
         host, _, port = url.removeprefix("http://").partition(":")
         headers = {"Host": f"{host}:{port}", **request.headers, "Content-Length": str(len(request.body))}
         head = f"POST {request.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
-        self._settings = {"host": host, "port": int(port), "text": (head.encode() + request.body).decode(), "rate": rate}
+        text = (head.encode() + request.body).decode()
+        self._settings = _Settings(host, int(port), text, rate)
 
     def __enter__(self) -> Self:
-        """Start the generator in a process of its own."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.open_loop"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(self._settings) + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout.readline() == "started\n"
+        """Start the generator."""
+        asked, processors = self._settings, sorted(os.sched_getaffinity(0))
+        self._processes = []
+        for processor in processors:
+            share = replace(asked, rate=asked.rate / len(processors), connections=-(-CONNECTIONS // len(processors)), processor=processor)
+            command = [sys.executable, "-m", "benchmarks.open_loop"]
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            _tell(self._processes[-1], asdict(share))
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        began = time.perf_counter() + START_SECONDS
+        for place, process in enumerate(self._processes):
+            _tell(process, began + place / asked.rate)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop the generator: it stops when its standard input ends."""
-        out, _ = self._process.communicate(timeout=LAST_SECONDS + 60)
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        seen = []
+        for process in self._processes:
+            with process:
+                assert process.stdout is not None
+                seen.append(process.stdout.read())
         if kind is None:
-            self.load = Load(**json.loads(out))
+            self.load = _load([_Seen(**json.loads(text)) for text in seen])
+
+
+def _tell(process: subprocess.Popen[str], what: Any) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(what) + "\n")
+    process.stdin.flush()
 
 
 class _Connection:
@@ -110,18 +157,18 @@ class _Connection:
 class _Generator:
     """The loop; times are those of `time.perf_counter`."""
 
-    def __init__(self, address: tuple[str, int], text: bytes) -> None:
-        self._address, self._text = address, text
-        self._free = deque(_Connection(address) for _ in range(CONNECTIONS))
+    def __init__(self, asked: _Settings) -> None:
+        self._asked, self._text = asked, asked.text.encode()
+        self._free = deque(_Connection((asked.host, asked.port)) for _ in range(asked.connections))
         self._busy: set[_Connection] = set()
         self._waiting: deque[float] = deque()  # due, and not sent yet
         self._latencies, self._late = array("d"), array("d")
         self._failures = 0
 
-    def run(self, rate: float) -> Load:
-        """Send until standard input ends, then wait for what is in flight."""
-        began, used, sent = time.perf_counter(), time.process_time(), 0
-        due, interval, stopping = began, 1 / rate, False
+    def run(self, began: float) -> _Seen:
+        """Send from `began` until standard input ends, then wait for what is in flight."""
+        used, sent = time.process_time(), 0
+        due, interval, stopping = began, 1 / self._asked.rate, False
         while not stopping:
             ready, _, _ = select.select([sys.stdin, *self._busy], [], [], max(0.0, due - time.perf_counter()))
             stopping = self._answered(ready)
@@ -133,7 +180,7 @@ class _Generator:
             self._send()
         seconds, used = now - began, time.process_time() - used
         self._end()
-        return self._load(sent, seconds, used / seconds)
+        return _Seen(sent, self._failures, seconds, used / seconds, self._latencies.tolist(), self._late.tolist())
 
     def _send(self) -> None:
         """Send what waits, as long as there are free connections."""
@@ -175,7 +222,7 @@ class _Generator:
         """A connection that broke took its request with it."""
         self._failures += 1
         connection.socket.close()
-        self._free.append(_Connection(self._address))
+        self._free.append(_Connection((self._asked.host, self._asked.port)))
 
     def _end(self) -> None:
         until = time.perf_counter() + LAST_SECONDS
@@ -185,10 +232,16 @@ class _Generator:
             self._answered(ready)
         self._failures += len(self._busy) + len(self._waiting)
 
-    def _load(self, sent: int, seconds: float, processor: float) -> Load:
-        latencies, late = sorted(self._latencies), sorted(self._late)
-        p50, p99, p999, longest = (_quantile(latencies, share) for share in (0.5, 0.99, 0.999, 1.0))
-        return Load(sent, self._failures, seconds, p50, p99, p999, longest, _quantile(late, 0.99), processor)
+
+def _load(seen: list[_Seen]) -> Load:
+    """What all processes of the generator met together."""
+    latencies, late = (
+        sorted(itertools.chain.from_iterable(values)) for values in ((one.latencies for one in seen), (one.late for one in seen))
+    )
+    p50, p99, p999, longest = (_quantile(latencies, share) for share in (0.5, 0.99, 0.999, 1.0))
+    requests, failures = sum(one.requests for one in seen), sum(one.failures for one in seen)
+    seconds, processor = max(one.seconds for one in seen), sum(one.processor for one in seen)
+    return Load(requests, failures, seconds, p50, p99, p999, longest, _quantile(late, 0.99), processor)
 
 
 def _quantile(ordered: list[float], share: float) -> float:
@@ -197,15 +250,17 @@ def _quantile(ordered: list[float], share: float) -> float:
 
 
 def main() -> None:
-    """Read the settings from standard input, run, and write the figures to standard output."""
-    asked = json.loads(sys.stdin.readline())
-    generator = _Generator((asked["host"], asked["port"]), asked["text"].encode())
-    print("started", flush=True)
+    """Read the settings from standard input, run, and write what was seen to standard output."""
+    asked = _Settings(**json.loads(sys.stdin.readline()))
+    os.sched_setaffinity(0, {asked.processor})
+    generator = _Generator(asked)
+    print("ready", flush=True)
+    began = json.loads(sys.stdin.readline())
     # Where it may, it runs before anything else: a client on another machine would not wait for this one's processors either.
     with suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     gc.disable()  # nothing in the loop makes cycles; a collection would be taken for the server's latency
-    print(json.dumps(asdict(generator.run(asked["rate"]))))
+    print(json.dumps(asdict(generator.run(began))))
 
 
 if __name__ == "__main__":
