@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from service.regression.schema import Schema
 from service.serving.learned import Learned
 
 LIVE = "live"
+FRESH_SECONDS = 0.01  # shorter than any training: what was looked for since cannot have been answered for yet
 log = logging.getLogger("plumbline.registry")
 
 
@@ -37,12 +39,13 @@ class Loaded:
     learned: Learned
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Pointer:
-    """Where an alias stood when it was last looked at: record `seq`, and the version that serves (maybe an older one)."""
+    """Where an alias stands as of `looked`: at record `seq`, and the version that serves (maybe an older one)."""
 
     seq: int
     version: int
+    looked: float
     failure: str | None = None
     retry: float = float("inf")
 
@@ -83,9 +86,11 @@ class Registry:
         """
         if version is not None:
             return self._kept(model, self._store.resolve(model, version))
-        pointer = self._pointers.get((model, alias))
-        if pointer is None or self._store.newer(model, alias, pointer.seq) or self._clock() > pointer.retry:
-            pointer = self._follow(model, alias, pointer)
+        pointer, now = self._pointers.get((model, alias)), self._clock()
+        if pointer is None or self._store.newer(model, alias, pointer.seq) or now > pointer.retry:
+            pointer = self._follow(model, alias, pointer, now)
+        else:
+            pointer.looked = now
         return self._kept(model, pointer.version)
 
     def warm(self) -> None:
@@ -106,25 +111,40 @@ class Registry:
             if alias == LIVE:
                 yield model, pointer.version
 
-    def _follow(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
-        """Move to the newest version of an alias that can be loaded."""
+    def _follow(self, model: str, alias: str, pointer: _Pointer | None, now: float) -> _Pointer:
+        """Move to the newest version of an alias that can be loaded.
+
+        Where what is in memory was the newest a moment ago, whoever may not wait is served by it once more, while a thread moves.
+        """
         if pointer is not None and self._loading.locked():
             return pointer  # another thread is at it; what is in memory serves meanwhile
         if not self._may_wait():
-            raise MustWait
+            if pointer is None or now > pointer.looked + FRESH_SECONDS:
+                raise MustWait
+            if self._loading.acquire(blocking=False):
+                threading.Thread(target=self._move_aside, args=(model, alias, pointer), name="loader", daemon=True).start()
+            return pointer
         if not self._loading.acquire(blocking=pointer is None, timeout=self._most_wait_seconds if pointer is None else -1):
             if pointer is not None:
                 return pointer
             raise TimeLimit(
                 f"another model was still being loaded after {self._most_wait_seconds:g} seconds, see PLUMBLINE_PREDICT_SECONDS"
             )
+        return self._move(model, alias, pointer)
+
+    def _move_aside(self, model: str, alias: str, pointer: _Pointer) -> None:
+        """Move in a thread of its own; that the alias is gone is told to whoever asks next."""
+        with suppress(NotFound):
+            self._move(model, alias, pointer)
+
+    def _move(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
+        """Move to where an alias stands now, and let the next load begin."""
         try:
-            moved = self._moved(model, alias, pointer)
+            moved = self._pointers[model, alias] = self._moved(model, alias, pointer)
         except NotFound:
             self._pointers.pop((model, alias), None)
             raise
         else:
-            self._pointers[model, alias] = moved
             return moved
         finally:
             self._loading.release()
@@ -143,7 +163,8 @@ class Registry:
             version = pointer.version
         if version is None:
             raise NotReady(f"model {model} has no version that can be loaded: {failure}")
-        return _Pointer(seq, version, failure, self._clock() + self._retry_seconds if failure else float("inf"))
+        now = self._clock()
+        return _Pointer(seq, version, now, failure, now + self._retry_seconds if failure else float("inf"))
 
     def _newest_loadable(self, model: str, alias: str, version: int) -> tuple[int | None, str | None]:
         """The version an alias names, or the latest it named before that loads; and why the newest does not, if so."""
