@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from benchmarks.servers import FEATURES, READ_TOKEN, TOKEN, bearer, plumbline, w
 from benchmarks.streaming import TARGET, write
 from tests.support import Service
 
-PUBLISHED = 100
+PUBLISHED, EVERY_SECONDS = 100, 0.5
 ROWS, EPOCHS = 50_000, 1_000_000  # of the training by gradient: more than fits into any phase
 FILES, FILE_ROWS = 1_000, 1_000_000  # of the training from files, which are one file under many names
 
@@ -84,13 +85,15 @@ def files(service: Service, rate: float, asked: argparse.Namespace) -> Load:
         return while_waiting(service, rate, asked.training_seconds)
 
 
-def publishing(service: Service, rate: float, asked: argparse.Namespace) -> Load:  # noqa: ARG001 - as long as it takes
-    """Versions of the model that is asked are published, one after the other."""
+def publishing(service: Service, rate: float, asked: argparse.Namespace, *, every: float = 0.0) -> Load:  # noqa: ARG001 - as long as it takes
+    """Versions of the model that is asked are published, one every so many seconds."""
     small = {"instances": np.eye(FEATURES + 1, FEATURES).tolist(), "targets": list(range(FEATURES + 1)), "new_schema": True}
     with OpenLoop(service.url, request(), rate) as loop:
-        for _ in range(PUBLISHED):
+        began = time.perf_counter()
+        for number in range(PUBLISHED):
             published = service.post("/train", small, headers=bearer(TOKEN) | {"Prefer": "wait=60"}, timeout=90)
             assert published.status == 201, published.body
+            time.sleep(max(0.0, began + (number + 1) * every - time.perf_counter()))
     return loop.load
 
 
@@ -99,7 +102,8 @@ PHASES = {
     "a loop at idle priority": spinning,
     "training by gradient": gradient,
     "training from CSV": files,
-    f"publishing {PUBLISHED} versions": publishing,
+    f"publishing {PUBLISHED} versions": partial(publishing, every=EVERY_SECONDS),
+    "the same without a pause": publishing,
 }
 
 

@@ -1,7 +1,8 @@
 """What a worker serves: the newest version that loads, without restarts, and never a half-loaded or damaged one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from safetensors.torch import save
 
 from model_store.errors import NotFound, UnknownAlias, UnknownModel, UnknownVersion
 from model_store.store import ModelStore
-from service.errors import NotReady
+from service.errors import MustWait, NotReady
 from service.regression.model import LinearRegression
 from service.regression.schema import Feature, Frame, Schema
 from service.regression.terms import parse_term
-from service.serving.registry import Registry
+from service.serving.registry import FRESH_SECONDS, Registry
 
 CPU = torch.device("cpu")
 RETRY = 2.0
@@ -52,8 +53,8 @@ def clock() -> Clock:
 def make(store: ModelStore, clock: Clock) -> Callable[..., Registry]:
     """Registries of the one store, each like a worker of its own."""
 
-    def make(capacity: int = 10) -> Registry:
-        return Registry(store, CPU, capacity=capacity, retry_seconds=RETRY, clock=clock)
+    def make(capacity: int = 10, may_wait: Callable[[], bool] = lambda: True) -> Registry:
+        return Registry(store, CPU, capacity=capacity, retry_seconds=RETRY, clock=clock, may_wait=may_wait)
 
     return make
 
@@ -81,6 +82,24 @@ def damage(root: Path, store: ModelStore, version: int, model: str = "m") -> Cal
 def slope(registry: Registry, model: str = "m", **which: str) -> float:
     """The slope that is served."""
     return float(registry.get(model, **which).module.predict(np.ones((1, 1)))[0, 0])
+
+
+@contextmanager
+def held_load(store: ModelStore) -> Iterator[threading.Event]:
+    """Loads wait until the block ends; yields the event that tells that one has begun."""
+    loading, go_on = threading.Event(), threading.Event()
+    manifest = store.manifest
+
+    def slow(model: str, version: int) -> Any:
+        loading.set()
+        assert go_on.wait(30)
+        return manifest(model, version)
+
+    store.manifest = slow  # type: ignore[method-assign]  # the one step at which a load can be held
+    try:
+        yield loading
+    finally:
+        go_on.set()
 
 
 def test_a_new_version_is_served_by_the_next_request(store: ModelStore, make: Callable[..., Registry]) -> None:
@@ -314,24 +333,76 @@ def test_a_load_holds_up_nobody_who_has_a_version(store: ModelStore, make: Calla
     publish(store, 1)
     registry = make()
     registry.get("m")
-    loading, go_on = threading.Event(), threading.Event()
-    manifest = store.manifest
-
-    def slow(model: str, version: int) -> Any:
-        loading.set()
-        assert go_on.wait(30)
-        return manifest(model, version)
-
-    store.manifest = slow  # type: ignore[method-assign]  # the one step at which a load can be held
     publish(store, 2)
     served: list[float] = []
     thread = threading.Thread(target=lambda: served.append(slope(registry)))
-    thread.start()
-    assert loading.wait(30)
-    try:
+    with held_load(store) as loading:
+        thread.start()
+        assert loading.wait(30)
         assert slope(registry) == 1
-    finally:
-        go_on.set()
-        thread.join()
+    thread.join()
 
     assert (served, slope(registry)) == ([2], 2)
+
+
+@pytest.fixture
+def hurried(make: Callable[..., Registry]) -> Registry:
+    """A registry with version 1 in memory, whose main thread may not wait from now on."""
+    main, waits = threading.get_ident(), True
+    registry = make(may_wait=lambda: waits or threading.get_ident() != main)
+    registry.get("m")
+    waits = False
+    return registry
+
+
+@pytest.fixture
+def published(store: ModelStore) -> int:
+    """Version 1."""
+    return publish(store, 1)
+
+
+def loaders() -> list[threading.Thread]:
+    """The threads that load beside requests."""
+    return [thread for thread in threading.enumerate() if thread.name == "loader"]
+
+
+def test_who_may_not_wait_is_served_what_was_the_newest_a_moment_ago(
+    published: int, store: ModelStore, hurried: Registry, clock: Clock
+) -> None:
+    """A request that follows another closely has the version before, while one thread loads; then all have the new one."""
+    clock.now += 10
+    assert slope(hurried) == published
+    publish(store, 2)
+    clock.now += FRESH_SECONDS / 2
+    with held_load(store) as loading:
+        assert slope(hurried) == 1
+        assert loading.wait(30)
+        assert slope(hurried) == 1
+        assert len(loaders()) == 1
+    for thread in loaders():
+        thread.join(30)
+
+    assert slope(hurried) == 2
+
+
+@pytest.mark.usefixtures("published")
+def test_who_has_not_looked_for_a_moment_gets_the_new_version(store: ModelStore, hurried: Registry, clock: Clock) -> None:
+    """The version may have been answered for since: whoever may not wait is told so, and nothing old is served."""
+    publish(store, 2)
+    clock.now += 1.5 * FRESH_SECONDS
+
+    with pytest.raises(MustWait):
+        hurried.get("m")
+    assert loaders() == []
+
+
+@pytest.mark.usefixtures("published")
+def test_an_alias_that_is_gone_is_told_to_whoever_asks_next(store: ModelStore, hurried: Registry) -> None:
+    """The thread that finds nothing keeps quiet; the next request waits and hears of it."""
+    store.delete_model("m")
+    assert slope(hurried) == 1
+    for thread in loaders():
+        thread.join(30)
+
+    with pytest.raises((MustWait, NotFound)):
+        hurried.get("m")
