@@ -336,13 +336,25 @@ def _reduced(S: Array, out: Array) -> None:
     out[:] = S.astype(np.float32) @ S.astype(np.float32).T
 
 
-@pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk])
+def _off_by_one(S: Array, out: Array) -> None:
+    """One sum of the last row wrong by one."""
+    products.syrk(S, out)
+    out[-1, 0] += 1
+
+
+def _lower_alone(S: Array, out: Array) -> None:
+    """A product that leaves the upper triangle as it was."""
+    out[:] = np.nan
+    out[np.tril_indices(len(S))] = (S @ S.T)[np.tril_indices(len(S))]
+
+
+@pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk, _lower_alone])
 def test_this_machine_multiplies_integers_exactly(product: products.Product) -> None:
     """Every BLAS that may form the products passes the start-up test."""
     assert products.self_test(product) is None
 
 
-@pytest.mark.parametrize("product", [_strassen, _reduced])
+@pytest.mark.parametrize("product", [_strassen, _reduced, _off_by_one])
 def test_products_that_round_are_refused_with_advice(product: products.Product) -> None:
     """Strassen's recombination and reduced-precision arithmetic do not pass the start-up test."""
     refused = products.self_test(product)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from service.regression.row_digests import RowHasher, fold_of
+from service.regression.row_digests import RowHasher, fold_of, groups_of
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng(128)
@@ -42,6 +42,32 @@ def test_digests_are_the_multilinear_hash_of_the_bits() -> None:
     assert scattered(0x9E3779B97F4A7C15) == 0xE220A8397B1DCDAF  # the published first number from seed 0
     unweighted = [hashed(b"key", x, y, 1.0) for x, y in zip(X.tolist(), Y.tolist(), strict=True)]
     assert [tuple(row) for row in RowHasher(b"key").digests(X, Y).tolist()] == unweighted
+
+
+@pytest.mark.parametrize("features", [1, 14, 15, 16, 63, 300])
+def test_digests_of_wide_rows_and_of_the_largest_digits(features: int) -> None:
+    """Rows of as many numbers as fit into one exact product or not, some with all bits set: sums come close to 2^53."""
+    wide = RNG.normal(size=(20, features)) * 10.0 ** RNG.integers(-300, 300, size=(20, features))
+    wide[:5] = np.finfo(np.float64).max
+    wide[5:10] = np.nextafter(0.0, 1.0)
+    targets = wide[:, :1]
+    expected = [hashed(b"wide", x, y, 1.0) for x, y in zip(wide.tolist(), targets.tolist(), strict=True)]
+    assert [tuple(row) for row in RowHasher(b"wide").digests(wide, targets).tolist()] == expected
+
+
+@pytest.mark.parametrize("heads", [2**64 - 1, 3])
+def test_groups_are_ascending_and_keep_the_order_of_equal_rows(heads: int) -> None:
+    """With first halves all apart, and with only four of them, against Python's dictionary and sort."""
+    digests = np.column_stack([RNG.integers(0, heads, 3000, dtype=np.uint64, endpoint=True), RNG.integers(0, 40, 3000, dtype=np.uint64)])
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for place, row in enumerate(digests.tolist()):
+        rows.setdefault(tuple(row), []).append(place)
+    expected = [rows[row] for row in sorted(rows)]
+
+    groups = groups_of(digests)
+    assert [part.tolist() for part in np.split(groups.order, groups.starts[1:])] == expected
+    assert groups.counts.tolist() == [len(places) for places in expected]
+    assert groups_of(digests[:0]).counts.tolist() == []
 
 
 def test_a_digest_depends_on_its_row_alone() -> None:
