@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from service.regression import canonical, limbs
+from service.regression.columns import all_finite
 from service.regression.digits import Rows, gram
 from service.regression.double_double import DoubleDouble
 from service.regression.grid import DEFAULT_RESOLUTION, FINEST, Grid, place
@@ -188,10 +189,7 @@ def _check_sums(planes: Planes) -> None:
 
 def _first_not_finite(values: Array) -> list[list[int]]:
     """Row and column of the first value that is not finite, if there is one."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):  # one pass without a mask; a sum that overflows is looked at again
-            return []
-    found: list[list[int]] = np.argwhere(~np.isfinite(values))[:1].tolist()
+    found: list[list[int]] = [] if all_finite(values) else np.argwhere(~np.isfinite(values))[:1].tolist()
     return found
 
 

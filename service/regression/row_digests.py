@@ -93,13 +93,14 @@ def groups_of(digests: Digests) -> Groups:
     signed = (digests[:, 0] ^ _SIGN).view(np.int64)  # in the same order, and sorted twice as fast
     order = np.argsort(signed)
     heads = signed[order]
-    if (heads[1:] == heads[:-1]).any():  # a faster sort than this one leaves equal rows in any order
-        order = np.lexsort((digests[:, 1], digests[:, 0]))
+    if (heads[1:] != heads[:-1]).all():
+        return Groups(order, np.arange(len(order)), np.ones(len(order), dtype=np.int64))
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # the faster sort leaves equal rows in any order
     ascending = digests.take(order, axis=0)
     begins = np.ones(len(order), dtype=np.bool_)
     begins[1:] = (ascending[1:] != ascending[:-1]).any(axis=1)
     starts = np.flatnonzero(begins)
-    return Groups(order, starts, np.diff(np.append(starts, len(order))))
+    return Groups(order, starts, np.diff(starts, append=len(order)))
 
 
 def fold_of(X: Array, Y: Array, weights: Array | None = None, *, folds: int) -> Integers:

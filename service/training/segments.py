@@ -39,8 +39,9 @@ class Entries:
         return Entries(self.digests[left > 0], left[left > 0])
 
     def to_bytes(self) -> bytes:
-        """A safetensors file."""
-        return save({"digests": np.ascontiguousarray(self.digests), "counts": self.counts})
+        """A safetensors file, the counts in as few bits as hold them."""
+        counts = self.counts.astype(np.min_scalar_type(self.counts.max(initial=0)))
+        return save({"digests": np.ascontiguousarray(self.digests), "counts": counts})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Entries":
@@ -49,17 +50,18 @@ class Entries:
             tensors = load(data)
         except SafetensorError as error:
             raise ValueError("it is no safetensors file") from error
-        kinds = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
-        entries = cls(tensors["digests"], tensors["counts"]) if kinds == {"digests": ("uint64", 2), "counts": ("int64", 1)} else None
-        if entries is None or entries.digests.shape != (len(entries.counts), 2):
+        digests, counts = tensors.get("digests"), tensors.get("counts")
+        if digests is None or counts is None or digests.dtype != np.uint64 or counts.dtype.kind not in "iu":
             raise ValueError("it is no segment of a ledger")
-        return entries
+        if counts.ndim != 1 or digests.shape != (len(counts), 2):
+            raise ValueError("it is no segment of a ledger")
+        return cls(digests, counts.astype(np.int64))
 
 
 def entries_of(digests: Digests) -> Entries:
     """The entries of digests [n, 2] in any order."""
     groups = groups_of(digests)
-    return Entries(digests[groups.first], groups.counts)
+    return Entries(digests.take(groups.first, axis=0), groups.counts)
 
 
 def joined(one: Entries, other: Entries) -> Entries:
@@ -67,4 +69,4 @@ def joined(one: Entries, other: Entries) -> Entries:
     digests = np.concatenate([one.digests, other.digests])
     counts = np.concatenate([one.counts, other.counts])
     groups = groups_of(digests)
-    return Entries(digests[groups.first], np.add.reduceat(counts[groups.order], groups.starts) if len(counts) else counts)
+    return Entries(digests.take(groups.first, axis=0), np.add.reduceat(counts[groups.order], groups.starts) if len(counts) else counts)
