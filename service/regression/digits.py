@@ -25,6 +25,10 @@ _ROWS = {True: 12288, False: 2800}  # rows of a block, narrow and wide: enough f
 _STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
 
+class NotFinite(ValueError):
+    """A value is NaN or infinite."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Design rows [1 X Y], each multiplied by the root of its weight (``roots`` [k]; None: ones). Views, no copies."""
@@ -79,7 +83,10 @@ class Rows:
 
 
 def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
-    """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), not yet carried, and how many of its values were strays."""
+    """The exact Gram of ``rows`` in units of 2^(tops_i + tops_j), not yet carried, and how many of its values were strays.
+
+    Raises NotFinite.
+    """
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
     blocks = -(-len(rows) // _ROWS[is_narrow(rows.columns)])
@@ -135,6 +142,8 @@ def _take_above(rows: Rows, grid: Grid, remainder: Array, *, by_row: bool, first
     above = np.nonzero(~(np.abs(remainder) <= HALF))
     row, column = above if by_row else above[::-1]
     value = rows.at(row, column)
+    if not np.isfinite(value).all():
+        raise NotFinite
     remainder[above] = 0.0
     place = (grid.tops[column] - 1 - np.frexp(value)[1]) // BITS
     return [Entries(row + first, column, np.ldexp(value, BITS * (place + 1) - grid.tops[column]), place)]

@@ -12,8 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from service.regression import canonical, limbs
-from service.regression.columns import all_finite
-from service.regression.digits import Rows, gram
+from service.regression.digits import NotFinite, Rows, gram
 from service.regression.double_double import DoubleDouble
 from service.regression.grid import DEFAULT_RESOLUTION, FINEST, Grid, place
 from service.regression.limbs import BITS, Integers, Planes
@@ -120,22 +119,30 @@ class Moments:
             raise ValueError(f"{len(rows)} rows cannot be removed: only {self.n} were added.")
         if not len(rows):
             return
-        self._place(rows)
+        try:
+            self._place(rows)
+            total, strays = self._gram(rows, threads)
+        except NotFinite:  # found where the values are cut: to look at all of them before would take as long as to read them
+            _check_finite(X, Y)
+            raise
+        changed = limbs.combine(self.planes, total.planes(), sign=sign)
+        _check_sums(changed)
+        self.planes, self.n = changed, self.n + sign * len(rows)
+        self._placed = strays <= _MISPLACED * len(rows) * rows.columns
+
+    def _gram(self, rows: Rows, threads: int) -> tuple[limbs.Total, int]:
+        """As `digits.gram`, in ``threads`` shards at the same time."""
         grid = Grid(self.tops, self.resolution)
         cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64).tolist()
         shards = [rows.part(start, stop) for start, stop in pairwise(cuts) if stop > start]
         if len(shards) == 1:
-            results = [gram(shards[0], grid, self._product)]
-        else:
-            with ThreadPoolExecutor(len(shards)) as pool:
-                results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
+            return gram(shards[0], grid, self._product)
+        with ThreadPoolExecutor(len(shards)) as pool:
+            results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
         total, *others = (total for total, _ in results)
         for other in others:
             other.pour(total)
-        changed = limbs.combine(self.planes, total.planes(), sign=sign)
-        _check_sums(changed)
-        self.planes, self.n = changed, self.n + sign * len(rows)
-        self._placed = sum(strays for _, strays in results) <= _MISPLACED * len(rows) * rows.columns
+        return total, sum(strays for _, strays in results)
 
     def _combine(self, other: "Moments", *, sign: int) -> None:
         if (self.features, self.targets) != (other.features, other.targets):
@@ -155,11 +162,9 @@ class Moments:
         k = len(X)
         if X.shape != (k, self.features) or Y.shape != (k, self.targets):
             raise ValueError(f"X has shape {X.shape} and Y {Y.shape}, expected ({k}, {self.features}) and ({k}, {self.targets}).")
-        for name, values in (("X", X), ("Y", Y)):
-            for row, column in _first_not_finite(values):
-                raise ValueError(f"{name}[{row}, {column}] is not a finite number: drop the row or fill in a value.")
         if weights is None:
             return Rows(X, Y)
+        _check_finite(X, Y)
         if weights.shape != (k,) or not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"weights must be {k} finite numbers, none of them negative.")
         counted = weights > 0
@@ -175,6 +180,8 @@ class Moments:
             part = min(_PART, -(-len(rows) // _PARTS))
             starts = np.unique(np.linspace(0, len(rows) - part, _PARTS).astype(np.int64)).tolist()
             magnitude = np.max([rows.part(start, start + part).magnitude() for start in starts], axis=0)
+            if not np.isfinite(magnitude).all():
+                raise NotFinite
             sample = np.hstack([rows.part(start, start + _SPREAD).values() for start in starts])
             tops = place(magnitude, sample, resolution=self.resolution).tops
             if self.planes:  # a first batch has nothing to move, and a thousand columns squared to look through for it
@@ -182,15 +189,15 @@ class Moments:
             self.tops = tops
 
 
+def _check_finite(X: Array, Y: Array) -> None:
+    for name, values in (("X", X), ("Y", Y)):
+        for row, column in np.argwhere(~np.isfinite(values))[:1].tolist():
+            raise ValueError(f"{name}[{row}, {column}] is not a finite number: drop the row or fill in a value.")
+
+
 def _check_sums(planes: Planes) -> None:
     if (limbs.signs(planes) < 0).any():
         raise ValueError("These rows were never added: without them a sum of squares would be negative.")
-
-
-def _first_not_finite(values: Array) -> list[list[int]]:
-    """Row and column of the first value that is not finite, if there is one."""
-    found: list[list[int]] = [] if all_finite(values) else np.argwhere(~np.isfinite(values))[:1].tolist()
-    return found
 
 
 def _pairs(tops: Integers) -> Integers:

@@ -295,6 +295,26 @@ def test_bad_rows_are_refused_and_change_nothing(X: list[object], Y: list[object
     assert moments.to_bytes() == before
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("features", "threads"), [(3, 1), (3, 2), (60, 1)])
+def test_a_number_that_is_not_finite_is_found_wherever_it_stands(value: float, features: int, threads: int) -> None:
+    """Far down in a batch, before and after the digits have their place: the cell is named, and the moments stay as they were."""
+    rng = np.random.default_rng(302)
+    X, Y = rng.normal(size=(30_000, features)), rng.normal(size=(30_000, 1))
+    moments = Moments(features, 1)
+    X[29_001, 2] = value
+    with pytest.raises(ValueError, match=r"^X\[29001, 2\] is not a finite number: drop the row or fill in a value\.$"):
+        moments.add(X, Y, threads=threads)
+    assert (moments.n, moments.planes) == (0, {})
+    X[29_001, 2] = 1.0
+    moments.add(X, Y, threads=threads)
+    before = moments.fingerprint()
+    Y[12_500] = value
+    with pytest.raises(ValueError, match=r"^Y\[12500, 0\] is not a finite number"):
+        moments.add(X, Y, threads=threads)
+    assert (moments.n, moments.fingerprint()) == (30_000, before)
+
+
 def test_rows_never_added_are_refused_where_sums_can_tell() -> None:
     """More rows than there are, or a negative sum of squares, cannot be removed; the moments stay as they were."""
     moments = learned(np.ones((2, 3)))
