@@ -1,6 +1,7 @@
 """The ledger: which rows a version has learned, as digests under secret keys, so that only those can be forgotten.
 
-It consists of segments, the oldest first: each operation adds one, and small ones are joined so that their number stays logarithmic.
+It consists of segments, the oldest first: each operation adds one for every so many rows, sorted while others are still read, and small
+ones are joined so that their number stays logarithmic.
 A forget writes the segments that held the rows anew, so that nothing of the rows is left in them.
 Invariant: the segments together count each row as often as it was learned and not forgotten; rows of weight 0 are not in them.
 """
@@ -50,7 +51,8 @@ class Ledger:
         self.segments = list(segments)
         self.key = key or (self.segments[-1].key if self.segments else os.urandom(32))
         self._hasher = RowHasher(self.key)
-        self._new: list[Digests] = []
+        self._noted: list[Digests] = []
+        self._sorted: list[Entries] = []
 
     @classmethod
     def load(cls, index: Piece) -> "Ledger":
@@ -72,12 +74,22 @@ class Ledger:
         if weights is not None and not weights.all():
             counted = weights > 0
             X, Y, weights = X[counted], Y[counted], weights[counted]
-        self._new.append(self._hasher.digests(X, Y, weights))
+        self._noted.append(self._hasher.digests(X, Y, weights))
+        if sum(map(len, self._noted)) >= _LARGE:
+            self._sort()
 
     def settle(self, since: int) -> None:
-        """Make what `add` noted the one segment, of rows that came after version `since`."""
-        digests = np.concatenate(self._new) if self._new else np.empty((0, 2), dtype=np.uint64)
-        self.segments = [Segment.of(self.key, since, entries_of(digests))]
+        """Make what `add` noted the segments, of rows that came after version `since`."""
+        self._sort()
+        self.segments = []
+        self.append([Segment.of(self.key, since, entries) for entries in self._sorted])
+        self._sorted = []
+
+    def _sort(self) -> None:
+        """Sort what was noted last."""
+        if self._noted:
+            self._sorted.append(entries_of(np.concatenate(self._noted)))
+            self._noted = []
 
     def date(self, since: int) -> None:
         """Say that all rows came after version `since` of the model that the ledger is now for."""
