@@ -1,9 +1,10 @@
 """Training from files beside reading alone: time as a ratio, and memory at one and four times the rows.
 
 Each figure comes from a process of its own: `read` runs the loop over `TableSource.batches` and drops the rows, `train` is the whole
-training with its publishing, and `import` only imports what both need; its peak memory is taken off theirs.
+training with its publishing, and `import` only imports what both need; its peak memory is taken off theirs. Medians of interleaved
+repeats.
 
-python -m benchmarks.streaming [--rows 1000000 4000000] [--columns 11]
+python -m benchmarks.streaming [--rows 1000000 4000000] [--columns 11] [--repeats 5]
 """
 
 import argparse
@@ -85,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 4_000_000])
     parser.add_argument("--columns", type=int, default=11)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.task:
@@ -97,8 +99,8 @@ def main() -> None:
             for rows in asked.rows:
                 path = Path(folder) / f"rows{suffix}"
                 write(path, rows=rows, columns=asked.columns)
-                _, base = measure("import", path)
-                (read, read_mb), (whole, whole_mb) = measure("read", path), measure("train", path)
+                measured = np.array([[measure(task, path) for task in ("import", "read", "train")] for _ in range(asked.repeats)])
+                (_, base), (read, read_mb), (whole, whole_mb) = np.median(measured, axis=0).tolist()
                 memory = f"{read_mb - base:8.0f} {whole_mb - base:9.0f}"
                 print(f"{suffix[1:]:>8} {rows:10} {read:8.2f} {whole:8.2f} {whole / read:6.2f} {memory}", flush=True)
                 path.unlink()

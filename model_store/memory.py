@@ -25,11 +25,11 @@ def digests(memory: Memory) -> dict[str, str]:
     return {name: piece if isinstance(piece, str) else blobs.digest(piece) for name, piece in memory.items()}
 
 
-def put(objects: Objects, model: str, memory: Memory) -> None:
-    """Stores the pieces; Forgotten if one that is given by its digest is not there any more."""
+def put(objects: Objects, model: str, memory: Memory, digests: Mapping[str, str]) -> None:
+    """Stores the pieces, whose `digests` are given; Forgotten if one that is given by its digest is not there any more."""
     for name, piece in memory.items():
         if isinstance(piece, bytes):
-            blobs.put(objects, key_of(model, blobs.digest(piece)), piece)
+            blobs.put(objects, key_of(model, digests[name]), piece)
         elif not (is_digest(piece) and objects.exists(key_of(model, piece))):
             raise _forgotten(model, name)
 

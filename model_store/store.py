@@ -97,7 +97,7 @@ class ModelStore:
         with self._objects.shared():
             for name, digest in draft.blobs.items():
                 put(self._objects, key_of(digest), blobs[name])
-            memories.put(self._objects, model, memory)
+            memories.put(self._objects, model, memory, draft.memory)
             manifest = versions.claim(self._objects, draft, data)
             self._newest_seen[model] = manifest.version
             models.mark(self._objects, model)

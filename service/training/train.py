@@ -12,6 +12,7 @@ import numpy as np
 from model_store.manifest import Manifest
 from model_store.store import ModelStore
 from service.errors import Invalid, NotReady
+from service.regression.columns import all_finite
 from service.regression.moments import Moments
 from service.regression.products import Array, self_test, syrk
 from service.regression.row_sample import RowSample
@@ -75,12 +76,12 @@ def train(
         Contradiction: the model has another schema.
         StoreError: the version cannot be published.
     """
-    require_exact_products()
     if options.like is not None:
         (schema, resolution), batches = frame_of(store, options.like), source.batches()
     else:
         (schema, batches), resolution = build_schema(source, options), None
     check_schema(store, schema, options)
+    require_exact_products()  # while a file is read on
     memory = _empty_memory(schema, resolution, options)
     designs = (design_of(rows, schema, source.chosen, features=memory.sample is not None) for rows in batches)
     design = accumulate(memory, designs, keep=isinstance(options.solver, Gradient), progress=progress, threads=threads)
@@ -150,9 +151,11 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen, *, features: bool = Fa
     """
     values = rows.numbers(chosen.values)
     _check_values(rows, chosen, values, drop=schema.frame.missing == "drop")
-    present = np.all(np.isfinite(values), axis=1)
-    places = None if present.all() else np.flatnonzero(present)
-    rows, values = rows.keep(present), values[present]
+    places = None
+    if not all_finite(values):
+        present = np.all(np.isfinite(values), axis=1)
+        places = np.flatnonzero(present)
+        rows, values = rows.keep(present), values[present]
     with rows.telling():
         made = schema.training_design(rows.pick(chosen.features), names=chosen.features)
     if made.kept is not None:
@@ -165,8 +168,10 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen, *, features: bool = Fa
 
 def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:
     """Refuse targets and weights that are missing (unless such rows are dropped) or infinite, and negative weights."""
-    wrong = np.isinf(values) if drop else ~np.isfinite(values)
-    faults = {rows.where(row, chosen.values[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
+    faults: dict[str, list[str]] = {}
+    if not all_finite(values):
+        wrong = np.isinf(values) if drop else ~np.isfinite(values)
+        faults = {rows.where(row, chosen.values[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
     if chosen.weights:
         negative = np.flatnonzero(values[:, -1] < 0)[:20].tolist()
         faults |= {rows.where(row, chosen.weights): ["must not be negative"] for row in negative}

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from service.regression.columns import MISSING, UNSEEN, RowError, RowErrors, codes, is_text, label, labels, numbers
+from service.regression.columns import MISSING, UNSEEN, RowError, RowErrors, all_finite, codes, is_text, label, labels, numbers
 
 NAN = math.nan
 
@@ -115,3 +116,20 @@ def test_text_among_numbers_is_refused_at_the_first_odd_row() -> None:
         is_text("zip", [None, 1, 2, "a"])
     message = "text and numbers stand in one column: make them one kind, or declare it categorical"
     assert caught.value.errors == [RowError(3, "zip", message)]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_all_finite_looks_at_a_part_and_at_nothing_but_the_part(value: float) -> None:
+    """Whole matrices, parts with what is beside them, transposes, tensors' memory, and numbers whose squares overflow."""
+    whole = np.random.default_rng(0).normal(size=(50, 11))
+    tensor = torch.zeros(50, 11, dtype=torch.float64)
+    for part in (whole, whole[:, :10], whole[:, 7:], whole[::2], whole.T, whole[3:, 1:4].T, tensor.numpy()[:, :10], tensor.T[:10].numpy()):
+        assert all_finite(part)
+        kept, part[2, 2] = part[2, 2], value
+        assert not all_finite(part)
+        part[2, 2] = 1e300
+        assert all_finite(part)
+        part[2, 2] = kept
+    whole[7, 10] = value
+    assert all_finite(whole[:, :10])
+    assert not all_finite(whole[:, 10:])
