@@ -5,7 +5,6 @@ import select
 import selectors
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -53,10 +52,6 @@ class Connections(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type h
         self._sharing = Sharing(Path(self.cfg.worker_tmp_dir) / "connections")
         processors.settle(self._sharing.place, self.cfg.workers)
         super().run()
-
-    def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Threads that run wherever there is room, not where the main loop does."""
-        return ThreadPoolExecutor(self.cfg.threads, initializer=processors.roam)
 
     def accept(self, listener: Any) -> None:
         """Take in a connection, unless another worker holds fewer: that one is given a moment to take it."""
