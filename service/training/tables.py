@@ -70,10 +70,21 @@ class TableSource:
             for frame in self._frames(names, [name for name in names if csv and name in categorical]):
                 yield _rows(frame, numeric, first=first, mixed=names if self._form in {"parquet", "arrow"} else categorical)
                 first += len(frame)
+            rows = self._rows_told()
+        if rows is not None and first != rows:  # polars ends early, and says nothing, where a thread of its own breaks on damaged data
+            raise Unreadable(f"the data cannot be read as {self._form}: {first} of their {rows} rows could be read")
 
     def count(self) -> int | None:
         """How many rows there are, as `count_rows` has it."""
         return count_rows(self._paths, self._form)
+
+    def _rows_told(self) -> int | None:
+        """How many rows the files say they have; None where they do not say."""
+        if self._form == "parquet":
+            return self.count()
+        if self._form == "arrow" and all(map(_is_arrow_file, self._paths)):
+            return sum(int(pl.scan_ipc(path).select(pl.len()).collect().item()) for path in self._paths)
+        return None
 
     def _frames(self, names: Sequence[str], texts: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Batches of the columns: numbers as float64 (typed whole ones as they are), all else as text; no blank lines at a CSV's end."""
@@ -132,9 +143,12 @@ def _scan_csv(path: Path, **how: Any) -> pl.LazyFrame:
 
 def _scan_arrow(path: Path) -> pl.LazyFrame:
     """An Arrow file is mapped and read in batches; an Arrow stream, which has no index of its batches, is read whole."""
+    return pl.scan_ipc(path) if _is_arrow_file(path) else pl.read_ipc_stream(path).lazy()
+
+
+def _is_arrow_file(path: Path) -> bool:
     with path.open("rb") as file:
-        is_file = file.read(6) == b"ARROW1"
-    return pl.scan_ipc(path) if is_file else pl.read_ipc_stream(path).lazy()
+        return file.read(6) == b"ARROW1"
 
 
 def _rows(frame: pl.DataFrame, numeric: dict[str, bool], *, first: int, mixed: Collection[str]) -> Rows:

@@ -19,6 +19,7 @@ from werkzeug.test import Client
 
 from model_store.store import ModelStore
 from service.cli import main
+from service.errors import Unreadable
 from service.regression import strd
 from service.training.document import version_document
 from service.training.tables import TableSource
@@ -265,6 +266,27 @@ def started(tmp_path: Path, *arguments: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize("group", [0, 70, 139])
+def test_a_parquet_file_that_breaks_in_the_middle_is_no_shorter_file(group: int, tmp_path: Path) -> None:
+    """A page whose header lies about its size: polars' thread breaks there, and what came before must not be taken for all."""
+    path, broken = tmp_path / "whole.parquet", tmp_path / "broken.parquet"
+    frame = pl.DataFrame({"x": RANDOM.normal(size=140_000), "y": RANDOM.normal(size=140_000)})
+    frame.write_parquet(path, row_group_size=1000, statistics=False, compression="uncompressed")
+    data = bytearray(path.read_bytes())
+    pages = [match.start() for match in re.finditer(re.escape(bytes(data[4:16])), data)]
+    assert len(pages) == 280
+    data[pages[2 * group] + 7] = 0
+    broken.write_bytes(data)
+
+    assert sum(rows.count for rows in TableSource([path], "parquet", numeric_missing=False).batches(["x", "y"])) == 140_000
+    with pytest.raises(Unreadable, match=f"{group // 66 * 65_536} of their 140000 rows could be read"):
+        list(TableSource([broken], "parquet", numeric_missing=False).batches(["x", "y"]))
+    refused = command(tmp_path, "train", str(broken), "--target", "y")
+    assert refused.exit_code != 0
+    assert "of their 140000 rows could be read" in refused.output
+    assert not ModelStore.open(tmp_path / "cli").models()
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
