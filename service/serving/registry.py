@@ -24,7 +24,7 @@ from service.regression.schema import Schema
 from service.serving.learned import Learned
 
 LIVE = "live"
-FRESH_SECONDS = 0.01  # shorter than any training: what was looked for since cannot have been answered for yet
+FRESH_SECONDS = 0.002  # less than passes from the commit of a version to the answer that tells of it
 log = logging.getLogger("plumbline.registry")
 
 
