@@ -79,11 +79,10 @@ class Ledger:
             self._sort()
 
     def settle(self, since: int) -> None:
-        """Make what `add` noted the segments, of rows that came after version `since`."""
+        """Make what `add` noted the segments, of rows that came after version `since`; again where another version came first."""
         self._sort()
         self.segments = []
         self.append([Segment.of(self.key, since, entries) for entries in self._sorted])
-        self._sorted = []
 
     def _sort(self) -> None:
         """Sort what was noted last."""
