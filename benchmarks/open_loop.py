@@ -18,7 +18,7 @@ import time
 from array import array
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,8 +56,8 @@ class _Settings:
     port: int
     text: str
     rate: float
-    connections: int = CONNECTIONS
-    processor: int = 0
+    connections: int
+    processor: int
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ class OpenLoop:
         host, _, port = url.removeprefix("http://").partition(":")
         headers = {"Host": f"{host}:{port}", **request.headers, "Content-Length": str(len(request.body))}
         head = f"POST {request.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
-        text = (head.encode() + request.body).decode()
-        self._settings = _Settings(host, int(port), text, rate)
+        self._host, self._port, self._text, self._rate = host, int(port), (head.encode() + request.body).decode(), rate
 
     def __enter__(self) -> Self:
         """Start the generator."""
-        asked, processors = self._settings, sorted(os.sched_getaffinity(0))
+        processors = sorted(os.sched_getaffinity(0))
+        rate, connections = self._rate / len(processors), -(-CONNECTIONS // len(processors))
         self._processes = []
         for processor in processors:
-            share = replace(asked, rate=asked.rate / len(processors), connections=-(-CONNECTIONS // len(processors)), processor=processor)
+            share = _Settings(self._host, self._port, self._text, rate, connections, processor)
             command = [sys.executable, "-m", "benchmarks.open_loop"]
             self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             _tell(self._processes[-1], asdict(share))
@@ -98,7 +98,7 @@ class OpenLoop:
             assert process.stdout.readline() == "ready\n"
         began = time.perf_counter() + START_SECONDS
         for place, process in enumerate(self._processes):
-            _tell(process, began + place / asked.rate)
+            _tell(process, began + place / self._rate)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -106,11 +106,8 @@ class OpenLoop:
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
-        seen = []
-        for process in self._processes:
-            with process:
-                assert process.stdout is not None
-                seen.append(process.stdout.read())
+            process.stdin = None  # `communicate` would write to it
+        seen = [process.communicate(timeout=LAST_SECONDS + 60)[0] for process in self._processes]
         if kind is None:
             self.load = _load([_Seen(**json.loads(text)) for text in seen])
 

@@ -51,8 +51,7 @@ class RowHasher:
             np.add(X[part], 0.0, out=numbers[:, :features])  # -0 becomes 0
             np.add(Y[part], 0.0, out=numbers[:, features:-1])
             numbers[:, -1] = 1.0 if weights is None else weights[part] + 0.0
-            sums = first + _products(numbers, multipliers)
-            values = sums >> np.uint64(32)
+            values = (first + _products(numbers, multipliers)) >> np.uint64(32)
             digests[part] = _scattered(values[:2] << np.uint64(32) | values[2:]).T
         return digests
 

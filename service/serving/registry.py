@@ -122,7 +122,10 @@ class Registry:
             if pointer is None or now > pointer.looked + FRESH_SECONDS:
                 raise MustWait
             if self._loading.acquire(blocking=False):
-                threading.Thread(target=self._move_aside, args=(model, alias, pointer), name="loader", daemon=True).start()
+                try:
+                    threading.Thread(target=self._move_aside, args=(model, alias, pointer), name="loader", daemon=True).start()
+                except RuntimeError:  # no more threads just now: a later request tries again
+                    self._loading.release()
             return pointer
         if not self._loading.acquire(blocking=pointer is None, timeout=self._most_wait_seconds if pointer is None else -1):
             if pointer is not None:

@@ -9,6 +9,8 @@ from safetensors.numpy import load, save
 from service.regression.limbs import Integers
 from service.regression.row_digests import Digests, groups_of
 
+_COUNTS = ("uint8", "uint16", "uint32", "uint64", "int64")  # the last in ledgers of before
+
 
 @dataclass(frozen=True)
 class Entries:
@@ -50,12 +52,13 @@ class Entries:
             tensors = load(data)
         except SafetensorError as error:
             raise ValueError("it is no safetensors file") from error
-        digests, counts = tensors.get("digests"), tensors.get("counts")
-        if digests is None or counts is None or digests.dtype != np.uint64 or counts.dtype.kind not in "iu":
+        kinds = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
+        if not any(kinds == {"digests": ("uint64", 2), "counts": (counts, 1)} for counts in _COUNTS):
             raise ValueError("it is no segment of a ledger")
-        if counts.ndim != 1 or digests.shape != (len(counts), 2):
+        entries = cls(tensors["digests"], tensors["counts"].astype(np.int64))
+        if entries.digests.shape != (len(entries.counts), 2):
             raise ValueError("it is no segment of a ledger")
-        return cls(digests, counts.astype(np.int64))
+        return entries
 
 
 def entries_of(digests: Digests) -> Entries:

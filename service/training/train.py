@@ -150,9 +150,9 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen, *, features: bool = Fa
         Invalid: names each cell that is wrong.
     """
     values = rows.numbers(chosen.values)
-    _check_values(rows, chosen, values, drop=schema.frame.missing == "drop")
-    places = None
-    if not all_finite(values):
+    finite, places = all_finite(values), None
+    _check_values(rows, chosen, values, finite=finite, drop=schema.frame.missing == "drop")
+    if not finite:
         present = np.all(np.isfinite(values), axis=1)
         places = np.flatnonzero(present)
         rows, values = rows.keep(present), values[present]
@@ -166,10 +166,13 @@ def design_of(rows: Rows, schema: Schema, chosen: Chosen, *, features: bool = Fa
     return Design(made.X, values[:, :targets], weights, places, made.features(schema.feature_names) if features else None)
 
 
-def _check_values(rows: Rows, chosen: Chosen, values: Array, *, drop: bool) -> None:
-    """Refuse targets and weights that are missing (unless such rows are dropped) or infinite, and negative weights."""
+def _check_values(rows: Rows, chosen: Chosen, values: Array, *, finite: bool, drop: bool) -> None:
+    """Refuse targets and weights that are missing (unless such rows are dropped) or infinite, and negative weights.
+
+    `finite` tells that none of the values is missing or infinite.
+    """
     faults: dict[str, list[str]] = {}
-    if not all_finite(values):
+    if not finite:
         wrong = np.isinf(values) if drop else ~np.isfinite(values)
         faults = {rows.where(row, chosen.values[column]): ["must be a finite number"] for row, column in np.argwhere(wrong)[:20].tolist()}
     if chosen.weights:
