@@ -32,9 +32,9 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with two workers that many tests share; each test uses models of its own."""
+    """A service with two workers that the tests of a file share; each test uses models of its own."""
     running = Service(tmp_path_factory.mktemp("service")).start()
     yield running
     assert running.stop() == 0
