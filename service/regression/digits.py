@@ -17,11 +17,10 @@ import numpy as np
 from service.regression.grid import Grid
 from service.regression.limbs import BITS, HALF, Integers, Total
 from service.regression.products import Array, Product
-from service.regression.slices import Space, Sums, is_narrow
+from service.regression.slices import Space, Sums, rows_of_block
 from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
-_ROWS = {True: 12288, False: 2800}  # rows of a block, narrow and wide: enough for BLAS, few enough to stay below 2^53 as a rule
 _STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
 
@@ -89,7 +88,7 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
     """
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
-    blocks = -(-len(rows) // _ROWS[is_narrow(rows.columns)])
+    blocks = -(-len(rows) // rows_of_block(rows.columns))
     height, slices = -(-len(rows) // blocks), 1
     space = Space(rows.columns, height)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays

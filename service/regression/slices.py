@@ -13,31 +13,37 @@ from service.regression.products import Array, Product
 
 _EXACT = float(1 << 53)
 _NARROW = 48  # up to here one product of all slices on top of each other beats a product for each pair of them
-_STACK = 4096  # rows of a narrow product: more would reach 2^53 as a rule
+_STACK = 4096  # rows of a narrow product, at most: more would reach 2^53 as a rule
+_BLOCK = 1 << 18  # numbers in a narrow block, about: of fewer, threads wait for each other between calls; more leave the cache
+_WIDE_ROWS = 2800  # of a wide block: enough for BLAS, few enough to stay below 2^53 as a rule
 _SAFE_ROWS = 32  # combined digits are at most 7 * 2^21, so 32 of their squares never reach 2^53
 _STRAY_SHARE = 0.005  # where a larger share of values has further digits, one more slice is cheaper
 _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target beside integers, costs less than a slice of all
 _TILE = 1 << 15  # values: half a megabyte
-_FOLD = 12  # blocks of at most 2800 rows summed before they are folded: 12 * 2800 squares of 7 * 2^21 stay below 2^63
+_FOLD = {True: 1 << 17, False: 12 * _WIDE_ROWS}  # rows summed before they are folded: as many squares of a wide 7 * 2^21 stay below 2^63
 _PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_3, S_1 S_2, S_2 S_1 and S_3 S_0
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
-_ROWS = 1 << 16  # more than any block has
+_ROWS = 1 << 16  # of a block, at most
 
 
 class Space:
-    """Memory for one block: narrow blocks [columns, k], so that slices stack; wide ones [k, columns], as rows arrive."""
+    """Memory for one block: narrow blocks [columns, k], so that slices stack; wide ones [k, columns], as rows arrive.
+
+    A narrow block may be a few rows longer than ``rows``, so that it can be parted equally; these stay zero.
+    """
 
     def __init__(self, columns: int, rows: int) -> None:
         self.by_row, self.rows = not is_narrow(columns), rows
-        self._shape = (rows, columns) if self.by_row else (columns, rows)
-        self.remainder = np.empty(self._shape)
-        self._slices = np.empty((0, *self._shape))
+        self._pieces = -(-rows // _STACK)
+        self._shape = (rows, columns) if self.by_row else (columns, self._pieces * -(-rows // self._pieces))
+        self.remainder = self._memory(1)[0]
+        self._slices = self._memory(0)
         self._allowed = max(_STRAY_SHARE, _STRAY_COLUMNS / columns if self.by_row else 0.0) * self.remainder.size
 
     def layer(self, place: int) -> Array:
         """The memory of one slice, laid out as ``remainder`` is."""
         if place >= len(self._slices):
-            grown = np.empty((max(3, place + 1), *self._shape))
+            grown = self._memory(max(3, place + 1))
             grown[: len(self._slices)] = self._slices
             self._slices = grown
         slice_: Array = self._slices[place]
@@ -60,8 +66,8 @@ class Space:
         return self.remainder, spare, self.layer(1)
 
     def stacked(self, slices: int) -> Array:
-        """All slices of a narrow block on top of each other."""
-        stack: Array = self._slices[:slices].reshape(-1, self.rows)
+        """All slices of a narrow block on top of each other, [pieces, slices * columns, rows of a piece]."""
+        stack: Array = self._slices[:slices].reshape(slices * self._shape[0], self._pieces, -1).swapaxes(0, 1)
         return stack
 
     def tiles(self) -> list[slice]:
@@ -72,6 +78,12 @@ class Space:
     def part(self, layer: Array, tile: slice) -> Array:
         """The rows ``tile`` of ``remainder`` or a slice."""
         return layer[tile] if self.by_row else layer[:, tile]
+
+    def _memory(self, layers: int) -> Array:
+        memory = np.empty((layers, *self._shape))
+        if not self.by_row:
+            memory[:, :, self.rows :] = 0.0
+        return memory
 
     def left(self, *, everything: bool) -> Integers | None:
         """Where in ``remainder`` digits are left; None, unless ``everything`` is asked for, where one more slice is cheaper than strays."""
@@ -94,7 +106,7 @@ class Sums:
     def __init__(self, columns: int, product: Product, total: Total) -> None:
         self._columns, self._product, self._total = columns, product, total
         self._narrow = is_narrow(columns)
-        self._slices = self._blocks = self._rows = 0
+        self._slices = self._rows = 0
         self._sums: list[Integers] = []
         self._depths: list[int] = []  # rows that a sum takes at once
         self._float = np.empty((0, 0))
@@ -102,24 +114,21 @@ class Sums:
 
     def add(self, space: Space, slices: int) -> None:
         """Add the products of a block that was cut into ``slices``; its memory may be used on the way."""
-        if slices != self._slices or self._blocks >= _FOLD:
+        if slices != self._slices or self._rows + space.rows > _FOLD[self._narrow]:
             self.fold()
             self._allocate(slices)
-        self._blocks += 1
         self._rows += space.rows
         if self._narrow:
-            stack = space.stacked(slices)
-            for start in range(0, space.rows, _STACK):
-                self._add_exactly(0, stack[:, start : start + _STACK])
+            self._add_pieces(space.stacked(slices))
         else:
             for k, factor in enumerate(self._factors(space)):
                 self._add_exactly(k, factor)
 
     def fold(self) -> None:
         """Bring the sums into the total, level by level, and start anew."""
-        for level, product in self._products() if self._blocks else ():
+        for level, product in self._products() if self._rows else ():
             self._total.add(level, product, bound=_PAIRS * self._rows << 2 * (BITS - 1))
-        self._sums, self._slices, self._blocks, self._rows = [], 0, 0, 0  # the total owns the sums now
+        self._sums, self._slices, self._rows = [], 0, 0  # the total owns the sums now
 
     def _allocate(self, slices: int) -> None:
         self._slices = slices
@@ -158,11 +167,20 @@ class Sums:
                 yield -(a + b + 2), square - self._sums[a] - self._sums[b]
             yield from ((-(2 * a + 2), self._sums[a]) for a in range(s))  # last: the total changes what it owns
 
+    def _add_pieces(self, stack: Array) -> None:
+        """Add the products of the pieces of a narrow block, those that might be rounded in further parts."""
+        products = np.empty((len(stack), *self._float.shape))
+        self._product(stack, products)
+        proved = products.diagonal(axis1=1, axis2=2).max(axis=1) < _EXACT
+        self._sums[0] += products[proved].astype(np.int64).sum(axis=0)
+        for piece in stack[~proved]:
+            self._add_exactly(0, piece)
+
     def _add_exactly(self, k: int, factor: Array) -> None:
         """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
         total, rows = self._sums[k], factor.shape[1]
         if rows <= self._depths[k]:
-            self._product(factor, self._float)
+            self._product(factor[np.newaxis], self._float[np.newaxis])
             largest = self._float.diagonal().max()
             if rows <= _SAFE_ROWS or largest < _EXACT:
                 for panel in panels(len(total)):
@@ -215,6 +233,11 @@ def _coefficients_of_four(*squares: Integers) -> tuple[Integers, ...]:
     one -= sixth + fourth + zeroth
     minus -= fifth + lowest
     return sixth, fifth, fourth, minus, one, lowest, zeroth
+
+
+def rows_of_block(columns: int) -> int:
+    """How many rows are best cut and multiplied at once."""
+    return min(max(1, _BLOCK // columns // _STACK) * _STACK, _ROWS) if is_narrow(columns) else _WIDE_ROWS
 
 
 def is_narrow(columns: int) -> bool:

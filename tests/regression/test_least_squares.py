@@ -72,7 +72,8 @@ def test_two_unscaled_features_are_both_kept() -> None:
 
 
 def scipy_syrk(S: Array, out: Array) -> None:
-    out[:] = blas.dsyrk(1.0, S.T, trans=1).T
+    for piece, square in zip(S, out, strict=True):
+        square[:] = blas.dsyrk(1.0, piece.T, trans=1).T
 
 
 def same_bits(a: Fit, b: Fit) -> bool:

@@ -26,8 +26,9 @@ ordinary = st.one_of(
 
 
 def scipy_syrk(S: Array, out: Array) -> None:
-    """The product by scipy's BLAS, lower triangle only."""
-    out[:] = blas.dsyrk(1.0, S.T, trans=1).T
+    """The products by scipy's BLAS, lower triangles only."""
+    for piece, square in zip(S, out, strict=True):
+        square[:] = blas.dsyrk(1.0, piece.T, trans=1).T
 
 
 def rows(elements: st.SearchStrategy[float], features: int = 2, most: int = 12) -> st.SearchStrategy[Array]:
@@ -336,36 +337,36 @@ def test_moments_of_other_columns_or_frames_do_not_merge() -> None:
 
 def _strassen(S: Array, out: Array) -> None:
     """One level of Strassen's recombination, as a library might use for square shapes."""
-    m, k = S.shape[0] // 2 * 2, S.shape[1] // 2 * 2
-    out[:] = S @ S.T
+    m, k = S.shape[1] // 2 * 2, S.shape[2] // 2 * 2
+    T = np.ascontiguousarray(S.swapaxes(1, 2))
+    out[:] = S @ T
     if m < 2 or k < 2:
         return
-    A, B = S[:m, :k], np.ascontiguousarray(S[:m, :k].T)
     h, d = m // 2, k // 2
-    a, b, c, e = A[:h, :d], A[:h, d:], A[h:, :d], A[h:, d:]
-    p, q, r, s = B[:d, :h], B[:d, h:], B[d:, :h], B[d:, h:]
+    a, b, c, e = S[:, :h, :d], S[:, :h, d:k], S[:, h:m, :d], S[:, h:m, d:k]
+    p, q, r, s = T[:, :d, :h], T[:, :d, h:m], T[:, d:k, :h], T[:, d:k, h:m]
     m1, m2, m3, m4 = (a + e) @ (p + s), (c + e) @ p, a @ (q - s), e @ (r - p)
     m5, m6, m7 = (a + b) @ s, (c - a) @ (p + q), (b - e) @ (r + s)
-    out[:m, :m] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
-    if k < S.shape[1]:
-        out[:m, :m] += S[:m, k:] @ S[:m, k:].T
+    out[:, :m, :m] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
+    out[:, :m, :m] += S[:, :m, k:] @ T[:, k:, :m]
 
 
 def _reduced(S: Array, out: Array) -> None:
     """float32 arithmetic under float64's name, as where reduced precision is switched on."""
-    out[:] = S.astype(np.float32) @ S.astype(np.float32).T
+    out[:] = S.astype(np.float32) @ S.astype(np.float32).swapaxes(1, 2)
 
 
 def _off_by_one(S: Array, out: Array) -> None:
     """One sum of the last row wrong by one."""
     products.syrk(S, out)
-    out[-1, 0] += 1
+    out[-1, -1, 0] += 1
 
 
 def _lower_alone(S: Array, out: Array) -> None:
-    """A product that leaves the upper triangle as it was."""
+    """A product that leaves the upper triangles as they were."""
     out[:] = np.nan
-    out[np.tril_indices(len(S))] = (S @ S.T)[np.tril_indices(len(S))]
+    lower = (slice(None), *np.tril_indices(S.shape[1]))
+    out[lower] = (S @ S.swapaxes(1, 2))[lower]
 
 
 @pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk, _lower_alone])
@@ -381,3 +382,19 @@ def test_products_that_round_are_refused_with_advice(product: products.Product) 
     assert refused is not None
     assert "is not exact on integers below 2^53" in refused
     assert "use the CPU" in refused
+
+
+@pytest.mark.parametrize("rows", [4095, 4097, 20_483, 70_001])
+def test_blocks_of_any_length_and_of_the_largest_digits_sum_exactly(rows: int) -> None:
+    """Lengths that cannot be parted equally; where digits are placed for smaller values, many squares together pass 2^53."""
+    rng = np.random.default_rng(rows)
+    first = rng.integers(-(2**40), 2**40, size=(64, 2))
+    first[0] = 2**43 - 1
+    large = np.arange(rows)[:, None] // 4096 % 3 == 0
+    X = np.where(large, 2**43 - 1 - rng.integers(0, 2**40, size=(rows, 2)), rng.integers(-1000, 1000, size=(rows, 2)))
+    y = rng.integers(-5, 5, size=(rows + 64, 1))
+    moments = Moments(2, 1)
+    moments.add(first.astype(np.float64), y[:64].astype(np.float64))
+    moments.add(X.astype(np.float64), y[64:].astype(np.float64), threads=2)
+    Z = np.hstack([np.ones((rows + 64, 1), dtype=np.int64), np.vstack([first, X]), y]).astype(object)
+    assert all(moments.entry(i, j) == Z[:, i] @ Z[:, j] for i in range(4) for j in range(4))
