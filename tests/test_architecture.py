@@ -16,7 +16,7 @@ from tests.conftest import pytest_collection_modifyitems as check_tests
 from tests.support import ROOT
 
 # A room may import itself, what is listed beside it, and nothing else of ours.
-GROUND = ("allocator", "config", "errors", "logs", "metrics", "slots", "tokens", "validation")
+GROUND = ("allocator", "config", "errors", "logs", "metrics", "priority", "slots", "tokens", "validation")
 DATA = ("service.ground", "service.regression", "service.rows", "service.documents")
 ROOMS: dict[str, set[str]] = {
     "model_store": set(),

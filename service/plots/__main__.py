@@ -4,15 +4,15 @@ Exit codes: 0 drawn, 3 it cannot be drawn of this version (the output says why);
 whatever else the machine has to do, and ends by itself after so many seconds, whatever became of who asked.
 """
 
-import os
 import signal
 import sys
 
-NICENESS = 10
+from service.priority import behind_predictions
+
 UNDRAWABLE = 3
 
 if __name__ == "__main__":
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    behind_predictions()
     signal.alarm(int(sys.argv[3]))
     import json
 

@@ -19,6 +19,7 @@ from model_store.errors import InvalidName, NotFound, StoreError
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import MustWait, NotReady, TimeLimit
+from service.priority import behind_main_loop
 from service.regression.model import LinearRegression
 from service.regression.schema import Schema
 from service.serving.learned import Learned
@@ -137,6 +138,7 @@ class Registry:
 
     def _move_aside(self, model: str, alias: str, pointer: _Pointer) -> None:
         """Move in a thread of its own; that the alias is gone is told to whoever asks next."""
+        behind_main_loop()
         with suppress(NotFound):
             self._move(model, alias, pointer)
 

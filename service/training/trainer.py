@@ -22,6 +22,7 @@ from model_store.opening import Opened
 from service.allocator import give_back, keep_for_training
 from service.config import Config
 from service.errors import NotReady
+from service.priority import where_nothing_else_runs
 from service.training.jobs import Jobs
 from service.training.runner import run_job
 from service.training.sources import Limits
@@ -29,7 +30,6 @@ from service.training.syncing import start_sync
 from service.training.train import require_exact_products
 from service.training.upkeep import Keep, Upkeep
 
-NICENESS = 10
 LOOK_SECONDS = 1.0
 log = logging.getLogger("plumbline.trainer")
 
@@ -39,11 +39,7 @@ class Trainer(DirtyApp):  # type: ignore[misc]  # gunicorn has no type hints
 
     def init(self) -> None:
         """Take up what an earlier trainer left, then wait for jobs."""
-        os.nice(NICENESS)
-        # A low priority alone lets a training finish its turn of some milliseconds while a prediction waits: beside one, the slowest
-        # hundredth of predictions took ninety times as long. What Linux calls idle gives way at once. Threads made from here on inherit it.
-        with suppress(AttributeError, OSError):  # other systems do not have it, and a sandbox may refuse it
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        where_nothing_else_runs()
         keep_for_training()
         try:
             require_exact_products()

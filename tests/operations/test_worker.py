@@ -170,6 +170,20 @@ def test_workers_have_processors_of_their_own(start_service: Callable[..., Servi
     assert os.sched_getaffinity(trainer) == everywhere
 
 
+def test_threads_come_after_the_main_loop(start_service: Callable[..., Service]) -> None:
+    """What answers beside a main loop never interrupts it: those threads step back, and it does not."""
+    service = start_service(WORKERS="1")
+    assert service.post("/train", LINE).status == 201
+    assert service.post("/predict", LINE).status == 422  # in the main loop
+    (pid,) = service.worker_pids()
+    behind = {thread for thread in _threads(pid) if os.sched_getscheduler(thread) == os.SCHED_BATCH}
+
+    assert pid not in behind
+    assert behind
+    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in behind} == {10}
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 0
+
+
 def _threads(pid: int) -> set[int]:
     """The threads of a process."""
     return {int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()}
