@@ -9,6 +9,7 @@ predictions of one row fell behind by seconds instead of a tenth.
 import os
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 _NICENESS = 10
 
@@ -26,14 +27,17 @@ def behind_predictions() -> None:
 
 
 def where_nothing_else_runs() -> None:
-    """This thread, and those that it will make, have what is left of the processors.
+    """This process has what is left of the processors, with the threads that libraries have made in it.
 
     A low priority alone lets a training finish its turn of some milliseconds while a prediction waits: beside one, the slowest hundredth
-    of predictions took ninety times as long. What Linux calls idle gives way at once.
+    of predictions took ninety times as long. What Linux calls idle gives way at once. One of the threads gives memory of polars back for
+    ten seconds after a training from files, and made predictions wait even then.
     """
     _step_back(0)
-    with suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if hasattr(os, "SCHED_IDLE"):
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # a sandbox may refuse it, and a thread may end
+                os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
 
 
 def _step_back(who: int) -> None:

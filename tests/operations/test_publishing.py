@@ -61,10 +61,10 @@ def test_no_request_fails_while_twenty_versions_are_published(make_service: Call
 
 
 def test_a_training_gives_way_to_predictions(service: Service) -> None:
-    """Every thread of the trainer that works is scheduled only where nothing else wants to run."""
+    """Every thread of the trainer, those of libraries too, is scheduled only where nothing else wants to run."""
     assert service.post("/train", slope(1) | {"model": "gives-way"}).status == 201
     trainer = wait_for_trainer(service)
-    policies = {int(task.name): os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{trainer}/task").iterdir()}
+    policies = [os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{trainer}/task").iterdir()]
 
-    assert os.SCHED_IDLE in policies.values()
-    assert [name for name in policies if policies[name] != os.SCHED_IDLE and os.getpriority(os.PRIO_PROCESS, name) > 0] == []
+    assert len(policies) > 1
+    assert set(policies) == {os.SCHED_IDLE}
