@@ -17,6 +17,7 @@ from service.regression.columns import EXACT
 from service.rows import Rows, Where
 
 BATCH_ROWS = 65_536
+PIECE_NUMBERS = 3_000_000  # read of a Parquet file at once, about
 LOOK_ROWS = 1000  # rows from which a CSV column's type is taken: numbers or text
 MOST_HEADER = 1_000_000
 MEDIA = {
@@ -39,16 +40,18 @@ class TableSource:
         self._paths, self._form, self._numeric_missing = list(paths), form, numeric_missing
         if form == "csv":
             self.names = _header(self._paths[0])
-            self._check_names(map(_header, self._paths))
+            self._check_alike("columns", map(_header, self._paths))
             self._whole = set[str]()
             with self._told():
                 numeric = self._numeric_in_csv()
         else:
             with self._told():
-                headers = [list(self._scan([path], {}).collect_schema()) for path in self._paths]
-                self.names = headers[0]
-                self._check_names(headers)
+                schemas = [self._scan([path], {}).collect_schema() for path in self._paths]
+                self.names = list(schemas[0])
+                self._check_alike("columns", map(list, schemas))
                 types = self._scan(self._paths, {}).collect_schema()
+            if form == "parquet":
+                self._check_alike("types of columns", schemas)
             numeric = [dtype.is_numeric() for dtype in types.values()]
             self._whole = {name for name, dtype in types.items() if dtype.is_integer()}
         self._numeric = dict(zip(self.names, numeric, strict=True))
@@ -95,6 +98,11 @@ class TableSource:
         cells = {name: pl.col(called[name]) for name in names}
         picked = [(cell if name in self._whole else cell.cast(types[name])).alias(name) for name, cell in cells.items()]
         asked = {called[name]: types[name] for name in names}
+        if self._form == "parquet":
+            for path in self._paths:
+                table = self._scan([path], {}).select(picked)
+                yield from _in_pieces(table, rows=count_rows([path], self._form) or 0, columns=len(picked))
+            return
         for paths in [[path] for path in self._paths] if self._form == "csv" else [self._paths]:
             waiting: pl.DataFrame | None = None
             for frame in self._scan(paths, asked).select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
@@ -104,10 +112,11 @@ class TableSource:
             if waiting is not None:
                 yield _without_blank_end(waiting) if self._form == "csv" else waiting
 
-    def _check_names(self, headers: Iterable[Sequence[str]]) -> None:
-        """Refuse files that have other columns, or have them in another order, than the first."""
-        if other := [path.name for path, names in zip(self._paths, headers, strict=True) if names != self.names]:
-            raise Invalid({name: ["has other columns than the first file"] for name in other})
+    def _check_alike(self, what: str, of_files: Iterable[object]) -> None:
+        """Refuse files whose columns, their order or, where files of a form must have the same ones, their types are not the first's."""
+        first, *others = of_files
+        if different := [path.name for path, other in zip(self._paths[1:], others, strict=True) if other != first]:
+            raise Invalid({name: [f"has other {what} than the first file"] for name in different})
 
     def _scan(self, paths: Sequence[Path], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
         """All rows of `paths`; `types` by place are those of the columns of a CSV file that will be read."""
@@ -132,9 +141,16 @@ class TableSource:
         """Turn what polars says of unreadable data, which may repeat the data, into our own words."""
         try:
             yield
-        except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError) as error:
             hint = ": every line must have as many fields as the header" if self._form == "csv" else ""
             raise Unreadable(f"the data cannot be read as {self._form}{hint}") from error
+
+
+def _in_pieces(table: pl.LazyFrame, *, rows: int, columns: int) -> Iterator[pl.DataFrame]:
+    """Batches of a Parquet file, read piece by piece: polars itself would hold several row groups at once, however large they are."""
+    piece = max(1, PIECE_NUMBERS // columns // BATCH_ROWS) * BATCH_ROWS
+    for start in range(0, rows, piece):
+        yield from table.slice(start, piece).collect().iter_slices(BATCH_ROWS)
 
 
 def _scan_csv(path: Path, **how: Any) -> pl.LazyFrame:
