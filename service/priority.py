@@ -3,7 +3,7 @@
 A thread that answers `POST /train` or loads a version lets go of the interpreter's lock at each of its fifty calls of the system, and takes
 it again when its main loop does so. As its equal it went on with it each time, and the main loop, some calls to a request, waited as often:
 publishing made 25 predictions take thrice their time where it now makes 12, and beside requests of 30,000 rows that took all there was,
-predictions of one row fell behind by seconds instead of a tenth.
+predictions of one row fell behind by two seconds instead of a few tenths.
 """
 
 import os
