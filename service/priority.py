@@ -7,7 +7,6 @@ predictions of one row fell behind by two seconds instead of a few tenths.
 """
 
 import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,12 +17,12 @@ def behind_main_loop() -> None:
     """This thread never interrupts a main loop, and has a tenth of a processor that one wants whole; Linux alone tells threads apart."""
     with suppress(AttributeError, OSError):  # other systems do not have it, and a sandbox may refuse it
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        _step_back(threading.get_native_id())
+        behind_predictions()
 
 
 def behind_predictions() -> None:
-    """This process, and those that it will start, come after the web workers."""
-    _step_back(0)
+    """This thread, and what it will start, come after the main loops; called first in a process, that is the process."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def where_nothing_else_runs() -> None:
@@ -33,12 +32,8 @@ def where_nothing_else_runs() -> None:
     of predictions took ninety times as long. What Linux calls idle gives way at once. One of the threads gives memory of polars back for
     ten seconds after a training from files, and made predictions wait even then.
     """
-    _step_back(0)
+    behind_predictions()
     if hasattr(os, "SCHED_IDLE"):
         for task in Path("/proc/self/task").iterdir():
             with suppress(OSError):  # a sandbox may refuse it, and a thread may end
                 os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
-
-
-def _step_back(who: int) -> None:
-    os.setpriority(os.PRIO_PROCESS, who, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, who)))

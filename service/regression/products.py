@@ -44,8 +44,8 @@ def self_test(product: Product) -> str | None:
         digits[:, 0] = 2**21
         probes = rng.integers(0, 2**64, size=(rows, 2), dtype=np.uint64)
         expected = digits.view(np.uint64) @ (digits.swapaxes(1, 2).view(np.uint64) @ probes)
-        for by_row in (True, False):
-            S = digits.astype(np.float64) if by_row else digits.swapaxes(1, 2).astype(np.float64, order="C").swapaxes(1, 2)
+        by_column = digits.swapaxes(1, 2).astype(np.float64, order="C").swapaxes(1, 2)
+        for S in (digits.astype(np.float64), by_column):
             actual = np.empty((pieces, rows, rows))
             product(S, actual)
             if not _maps(actual, probes, expected):

@@ -33,7 +33,7 @@ class Space:
     """
 
     def __init__(self, columns: int, rows: int) -> None:
-        self.by_row, self.rows = not is_narrow(columns), rows
+        self.by_row, self.rows = not _is_narrow(columns), rows
         self._pieces = -(-rows // _STACK)
         self._shape = (rows, columns) if self.by_row else (columns, self._pieces * -(-rows // self._pieces))
         self.remainder = self._memory(1)[0]
@@ -105,7 +105,7 @@ class Sums:
 
     def __init__(self, columns: int, product: Product, total: Total) -> None:
         self._columns, self._product, self._total = columns, product, total
-        self._narrow = is_narrow(columns)
+        self._narrow = _is_narrow(columns)
         self._slices = self._rows = 0
         self._sums: list[Integers] = []
         self._depths: list[int] = []  # rows that a sum takes at once
@@ -237,9 +237,9 @@ def _coefficients_of_four(*squares: Integers) -> tuple[Integers, ...]:
 
 def rows_of_block(columns: int) -> int:
     """How many rows are best cut and multiplied at once."""
-    return min(max(1, _BLOCK // columns // _STACK) * _STACK, _ROWS) if is_narrow(columns) else _WIDE_ROWS
+    return min(max(1, _BLOCK // columns // _STACK) * _STACK, _ROWS) if _is_narrow(columns) else _WIDE_ROWS
 
 
-def is_narrow(columns: int) -> bool:
+def _is_narrow(columns: int) -> bool:
     """Whether a block is laid out column by column and its slices are multiplied in one."""
     return columns <= _NARROW

@@ -49,9 +49,9 @@ class TableSource:
                 schemas = [self._scan([path], {}).collect_schema() for path in self._paths]
                 self.names = list(schemas[0])
                 self._check_alike("columns", map(list, schemas))
+                if form == "parquet":
+                    self._check_alike("types of columns", schemas)
                 types = self._scan(self._paths, {}).collect_schema()
-            if form == "parquet":
-                self._check_alike("types of columns", schemas)
             numeric = [dtype.is_numeric() for dtype in types.values()]
             self._whole = {name for name, dtype in types.items() if dtype.is_integer()}
         self._numeric = dict(zip(self.names, numeric, strict=True))
@@ -98,19 +98,13 @@ class TableSource:
         cells = {name: pl.col(called[name]) for name in names}
         picked = [(cell if name in self._whole else cell.cast(types[name])).alias(name) for name, cell in cells.items()]
         asked = {called[name]: types[name] for name in names}
-        if self._form == "parquet":
-            for path in self._paths:
-                table = self._scan([path], {}).select(picked)
-                yield from _in_pieces(table, rows=count_rows([path], self._form) or 0, columns=len(picked))
-            return
-        for paths in [[path] for path in self._paths] if self._form == "csv" else [self._paths]:
-            waiting: pl.DataFrame | None = None
-            for frame in self._scan(paths, asked).select(picked).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                if waiting is not None:
-                    yield waiting
-                waiting = frame
-            if waiting is not None:
-                yield _without_blank_end(waiting) if self._form == "csv" else waiting
+        for paths in [[path] for path in self._paths] if self._form in {"csv", "parquet"} else [self._paths]:
+            table = self._scan(paths, asked).select(picked)
+            if self._form == "parquet":
+                yield from _in_pieces(table, rows=count_rows(paths, self._form) or 0)
+            else:
+                frames = table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+                yield from _without_blank_end(frames) if self._form == "csv" else frames
 
     def _check_alike(self, what: str, of_files: Iterable[object]) -> None:
         """Refuse files whose columns, their order or, where files of a form must have the same ones, their types are not the first's."""
@@ -146,9 +140,9 @@ class TableSource:
             raise Unreadable(f"the data cannot be read as {self._form}{hint}") from error
 
 
-def _in_pieces(table: pl.LazyFrame, *, rows: int, columns: int) -> Iterator[pl.DataFrame]:
+def _in_pieces(table: pl.LazyFrame, *, rows: int) -> Iterator[pl.DataFrame]:
     """Batches of a Parquet file, read piece by piece: polars itself would hold several row groups at once, however large they are."""
-    piece = max(1, PIECE_NUMBERS // columns // BATCH_ROWS) * BATCH_ROWS
+    piece = max(1, PIECE_NUMBERS // len(table.collect_schema()) // BATCH_ROWS) * BATCH_ROWS
     for start in range(0, rows, piece):
         yield from table.slice(start, piece).collect().iter_slices(BATCH_ROWS)
 
@@ -223,11 +217,16 @@ def _wrong(text: pl.Series, parsed: pl.Series) -> pl.Series:
     return parsed.is_null() & text.is_not_null() & ~text.str.strip_chars().is_in(MISSING)
 
 
-def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
+def _without_blank_end(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Without the blank lines that many programs leave at the end of a CSV file."""
-    full = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
-    filled = full.arg_true()
-    return frame.head(filled[-1] + 1 if len(filled) else 0)
+    waiting: pl.DataFrame | None = None
+    for frame in frames:
+        if waiting is not None:
+            yield waiting
+        waiting = frame
+    if waiting is not None:
+        filled = waiting.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
+        yield waiting.head(filled[-1] + 1 if len(filled) else 0)
 
 
 def _header(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ import select
 import selectors
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from service.config import Config
+from service.priority import behind_main_loop
 from service.worker import processors
 from service.worker.client import Client
 from service.worker.sharing import Sharing
@@ -52,6 +54,10 @@ class Connections(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type h
         self._sharing = Sharing(Path(self.cfg.worker_tmp_dir) / "connections")
         processors.settle(self._sharing.place, self.cfg.workers)
         super().run()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """The threads that answer what the main loop does not."""
+        return ThreadPoolExecutor(self.cfg.threads, initializer=behind_main_loop)
 
     def accept(self, listener: Any) -> None:
         """Take in a connection, unless another worker holds fewer: that one is given a moment to take it."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,6 @@ from gunicorn.workers.gthread import TConn
 
 from service.allocator import keep_for_requests
 from service.errors import MustWait, Overloaded, TimeLimit, Unreadable
-from service.priority import behind_main_loop
 from service.worker import direct
 from service.worker.arriving import Arriving
 from service.worker.client import Client
@@ -55,10 +54,6 @@ class Worker(Connections):
         self._queue: deque[Any] = deque()  # predictions that wait for a thread
         self._running = 0  # predictions in threads
         self._app: Any = None
-
-    def get_thread_pool(self) -> ThreadPoolExecutor:
-        """The threads that answer what the main loop does not."""
-        return ThreadPoolExecutor(self.cfg.threads, initializer=behind_main_loop)
 
     def load_wsgi(self) -> None:
         """Load the application, and let it know of this worker."""
