@@ -62,8 +62,8 @@ def idle(service: Service, rate: float, asked: argparse.Namespace) -> Load:
 
 
 def spinning(service: Service, rate: float, asked: argparse.Namespace) -> Load:
-    """A loop that does nothing takes what is free of a processor, as a training may: what this machine costs anyone."""
-    loop = "import os\nif hasattr(os, 'SCHED_IDLE'): os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    """A loop that does nothing takes what a training may have of the processors: what this machine costs anyone."""
+    loop = "from service.priority import where_nothing_else_runs\nwhere_nothing_else_runs()\nwhile True: pass"
     with subprocess.Popen([sys.executable, "-c", loop]) as spinner:
         try:
             return while_waiting(service, rate, asked.seconds)
