@@ -4,13 +4,16 @@ A version serves only after it is fully loaded, verified and warmed; until then,
 Asking whether there is news costs one `stat`: the next record of an alias either exists or does not.
 """
 
+import json
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -73,6 +76,7 @@ class Registry:
         self._capacity, self._retry_seconds, self._clock = capacity, retry_seconds, clock
         self._pointers: dict[tuple[str, str], _Pointer] = {}
         self._loaded: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._schemas: WeakValueDictionary[str, Schema] = WeakValueDictionary()  # of the loaded versions
         self._lock = threading.Lock()  # guards the two dictionaries, for moments only
         self._loading = threading.Lock()  # one load at a time; others serve what they have meanwhile
 
@@ -157,7 +161,7 @@ class Registry:
     def _moved(self, model: str, alias: str, pointer: _Pointer | None) -> _Pointer:
         """Where an alias stands now; when its record or version cannot be read, what is in memory serves on."""
         try:
-            newest = self._store.alias(model, alias)
+            newest = self._store.alias(model, alias, hint=pointer.seq if pointer else 0)
             seq = newest.seq
             version, failure = self._newest_loadable(model, alias, newest.version or 0)  # 0 is never a version
         except (NotFound, InvalidName):
@@ -212,7 +216,7 @@ class Registry:
         try:
             manifest = self._store.manifest(model, version)
             module = LinearRegression.from_bytes(self._store.blob(manifest.blobs["state_dict"]), device=self.device)
-            schema = Schema.from_dict(manifest.document["schema"])
+            schema = self._schema(manifest.document["schema"])
             _warm(module, schema)
             learned = Learned(self._store, manifest, intercept=schema.frame.intercept, may_wait=self._may_wait)
             loaded = Loaded(model, str(version), schema, module, learned)
@@ -227,6 +231,14 @@ class Registry:
         metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
         log.info("loaded", extra={"model": model, "version": version, "device": str(self.device)})
         return loaded
+
+    def _schema(self, document: Mapping[str, Any]) -> Schema:
+        """The schema of a version: most have that of another, often the one before, and reading it anew is a quarter of a load."""
+        text = json.dumps(document)
+        schema = self._schemas.get(text)
+        if schema is None:
+            schema = self._schemas[text] = Schema.from_dict(document)
+        return schema
 
 
 def _warm(module: LinearRegression, schema: Schema) -> None:

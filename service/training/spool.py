@@ -4,8 +4,9 @@
 `ID.running` by the one trainer that takes it.
 That trainer holds a lock on the file, which the kernel releases when its process has ended, however it ended;
 so whoever looks at a running job, in whatever process or container, sees at once that its runner is gone.
-`bell` is a named pipe through which whoever queues a job wakes a trainer; `queue` holds the spool's own name, and its
-lock is held while the queue is counted and added to; `reserve` is room held back for the ends of jobs on a disk that fills up.
+`bell` is a named pipe through which whoever queues a job wakes a trainer, and `ID.ended` one that wakes whoever waits for a request
+to leave the spool; `queue` holds the spool's own name, and its lock is held while the queue is counted and added to; `reserve` is room
+held back for the ends of jobs on a disk that fills up.
 """
 
 import errno
@@ -28,6 +29,7 @@ QUEUE = "queue"
 COPIES = ".files"  # a request's files from a bucket
 RESERVE, RESERVE_BYTES = "reserve", 1 << 20
 STATES = ("queued", "running")
+LEFT_BEHIND = (".body", ".new", ".ended")  # by submissions and waits that broke off
 RECEIVED_WITHIN_SECONDS = 24 * 3600.0  # no upload takes longer
 
 
@@ -71,7 +73,7 @@ class Spool:
                 except OSError:
                     reserve.unlink(missing_ok=True)
                     raise
-        if len(self.waiting()) >= self._limit:
+        if len(self._listed()) >= self._limit:
             raise QueueFull(f"{self._limit} trainings wait already; try again later, or raise PLUMBLINE_MAX_QUEUED_TRAININGS")
 
     def spend_reserve(self) -> None:
@@ -119,10 +121,12 @@ class Spool:
         return any(self._path(job_id, state).exists() for state in STATES)
 
     def drop(self, job_id: str, held: int | None = None) -> None:
-        """Remove all there is of a request, then let go of its lock."""
+        """Remove all there is of a request, wake whoever waits for that, then let go of its lock."""
         for end in ("body", "new", *STATES):
             self._path(job_id, end).unlink(missing_ok=True)
         shutil.rmtree(self.body(job_id).with_suffix(COPIES), ignore_errors=True)
+        _ring(self._path(job_id, "ended"))
+        self._path(job_id, "ended").unlink(missing_ok=True)
         if held is not None:
             os.close(held)
 
@@ -133,11 +137,9 @@ class Spool:
     def waiting(self) -> list[tuple[str, str, int]]:
         """(id, state, time it was queued) of every request that is queued or running."""
         found = []
-        for path in self._folder.iterdir():
-            job_id, _, state = path.name.partition(".")
-            if state in STATES:
-                with suppress(FileNotFoundError):  # it has gone on meanwhile
-                    found.append((job_id, state, path.stat().st_mtime_ns))
+        for job_id, state in self._listed():
+            with suppress(FileNotFoundError):  # it has gone on meanwhile
+                found.append((job_id, state, self._path(job_id, state).stat().st_mtime_ns))
         return found
 
     def sweep(self) -> None:
@@ -146,23 +148,28 @@ class Spool:
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
                 old = time.time() - path.stat().st_mtime > RECEIVED_WITHIN_SECONDS
-                if path.suffix in (".body", ".new") and path.stem not in waiting and old:
+                if path.suffix in LEFT_BEHIND and path.stem not in waiting and old:
                     path.unlink()
 
     def ring(self) -> None:
         """Wake a trainer, if one listens; never waits for it."""
-        with suppress(OSError):  # none listens, or it was rung so often that the pipe is full
-            bell = os.open(self._folder / BELL, os.O_WRONLY | os.O_NONBLOCK)
-            try:
-                os.write(bell, b"!")
-            finally:
-                os.close(bell)
+        _ring(self._folder / BELL)
 
     def listen(self) -> int:
         """A descriptor that becomes readable when `ring` is called."""
-        with suppress(FileExistsError):
-            os.mkfifo(self._folder / BELL, 0o600)
-        return os.open(self._folder / BELL, os.O_RDWR | os.O_NONBLOCK)  # open for writing too, so that it never ends
+        return _listen(self._folder / BELL)
+
+    @contextmanager
+    def ending(self, job_id: str) -> Iterator[int]:
+        """A descriptor that becomes readable when a request leaves the spool; if it left before, never."""
+        pipe = self._path(job_id, "ended")
+        ended = _listen(pipe)
+        try:
+            yield ended
+        finally:
+            os.close(ended)
+            if not self.knows(job_id):
+                pipe.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[BinaryIO]:
@@ -176,8 +183,30 @@ class Spool:
             queue.seek(0)
             yield queue
 
+    def _listed(self) -> list[tuple[str, str]]:
+        """(id, state) of every request that is queued or running."""
+        names = (path.name.partition(".") for path in self._folder.iterdir())
+        return [(job_id, state) for job_id, _, state in names if state in STATES]
+
     def _path(self, job_id: str, end: str) -> Path:
         return self._folder / f"{job_id}.{end}"
+
+
+def _ring(pipe: Path) -> None:
+    with suppress(OSError):  # none listens, or it was rung so often that the pipe is full
+        bell = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(bell, b"!")
+        finally:
+            os.close(bell)
+
+
+def _listen(pipe: Path) -> int:
+    while True:
+        with suppress(FileExistsError):
+            os.mkfifo(pipe, 0o600)
+        with suppress(FileNotFoundError):  # removed between the two
+            return os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # open for writing too, so that it never ends
 
 
 def _lock(path: Path) -> int | None:

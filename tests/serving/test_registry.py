@@ -1,9 +1,12 @@
 """What a worker serves: the newest version that loads, without restarts, and never a half-loaded or damaged one."""
 
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +63,10 @@ def make(store: ModelStore, clock: Clock) -> Callable[..., Registry]:
     return make
 
 
-def publish(store: ModelStore, slope: float, model: str = "m", **options: Any) -> int:
+def publish(store: ModelStore, slope: float, model: str = "m", *, schema: Schema = SCHEMA, **options: Any) -> int:
     """Publish y = slope x as the next version."""
     blob = LinearRegression.from_coefficients(np.array([[slope]]), np.array([0.0])).to_bytes()
-    document = {"schema": SCHEMA.to_dict(), "fit": {}}
+    document = {"schema": schema.to_dict(), "fit": {}}
     return store.publish(model, blobs={"state_dict": blob}, document=document, **options).version
 
 
@@ -113,6 +116,24 @@ def test_a_new_version_is_served_by_the_next_request(store: ModelStore, make: Ca
         publish(store, version)
         assert [(worker.get("m").version, slope(worker)) for worker in workers] == [(str(version), version)] * 2
         assert list(workers[0].live_versions()) == [("m", version)]
+
+
+def test_versions_of_one_schema_share_it(store: ModelStore, make: Callable[..., Registry]) -> None:
+    """Another schema, be it by a name, is another; one that no loaded version has is not kept."""
+    registry = make(capacity=2)
+    publish(store, 1)
+    first = registry.get("m").schema
+    publish(store, 2)
+    assert registry.get("m").schema is first
+
+    publish(store, 3, schema=replace(SCHEMA, targets=("z",)))
+    assert registry.get("m").schema.targets == ("z",)
+    gone = weakref.ref(first)
+    publish(store, 4, schema=replace(SCHEMA, targets=("z",)))
+    registry.get("m")
+    del first
+    gc.collect()
+    assert gone() is None
 
 
 def test_an_unpromoted_version_is_not_served(store: ModelStore, make: Callable[..., Registry]) -> None:

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -230,17 +231,34 @@ def test_a_job_whose_process_died_is_failed_and_the_others_wait_in_order(jobs: J
     assert spooled(tmp_path) == [".body", ".body", ".queued", ".queued"]
 
 
-def test_waiting_ends_when_the_job_does_or_time_is_up(jobs: Jobs, store: ModelStore) -> None:
-    """A wait gives the finished record, or the record as it is when the time or the patience is over."""
+def test_waiting_ends_when_the_job_does_or_time_is_up(
+    jobs: Jobs, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait gives the finished record, or the record as it is when the time or the patience is over; each who waits is told of the end."""
+    monkeypatch.setattr("service.training.jobs.LOOK_SECONDS", 3600)
     job_id = queue(jobs)
 
     assert jobs.wait(job_id, 0.01)["state"] == "queued"
     assert jobs.wait(job_id, 60, until=lambda: True)["state"] == "queued"
-    with ThreadPoolExecutor(1) as other:
-        waiting = other.submit(jobs.wait, job_id, 60)
+    looked = threading.Semaphore(0)
+    with ThreadPoolExecutor(3) as others:
+        waiting = [others.submit(jobs.wait, job_id, 600, until=lambda: bool(looked.release())) for _ in range(3)]
+        for _ in range(3):
+            assert looked.acquire(timeout=60)
         run_job(jobs, store, Limits(10, 10), job_id)
-        assert waiting.result()["state"] == "succeeded"
-    assert jobs.wait(job_id, 0)["state"] == "succeeded"
+        assert [one.result(timeout=60)["state"] for one in waiting] == ["succeeded"] * 3
+    assert jobs.wait(job_id, 600)["state"] == "succeeded"
+    assert spooled(tmp_path) == []
+
+
+def test_the_end_of_a_job_that_nobody_told_is_seen_now_and_then(jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a job elsewhere rings no bell here."""
+    monkeypatch.setattr("service.training.jobs.LOOK_SECONDS", 0.01)
+    job_id = queue(jobs)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(jobs.wait, job_id, 600)
+        store.job_records.put(job_id, {**store.job_records.read(job_id), "state": "succeeded"})
+        assert waiting.result(timeout=60)["state"] == "succeeded"
 
 
 def test_a_ring_wakes_who_listens_and_waits_for_nobody(jobs: Jobs) -> None:
