@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.worker.sharing import Sharing
-from tests.operations.processes import holder, wait_for_trainer, wait_for_workers, wait_until
+from tests.operations.processes import holder, wait_for_workers, wait_until
 from tests.support import Service, ask
 
 LINE = {"model": "worker", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
@@ -154,7 +154,7 @@ def test_only_workers_that_take_in_connections_are_counted(tmp_path: Path) -> No
 
 
 def test_workers_have_processors_of_their_own(start_service: Callable[..., Service]) -> None:
-    """With as many workers as processors each keeps to one, its main loop and the threads that answer; the trainer may use all."""
+    """With as many workers as processors each keeps to one, its main loop and the threads that answer."""
     everywhere = os.sched_getaffinity(0)
     service = start_service(WORKERS=str(len(everywhere)))
     workers = wait_for_workers(service, len(everywhere))
@@ -166,8 +166,6 @@ def test_workers_have_processors_of_their_own(start_service: Callable[..., Servi
     assert set.union(*kept.values()) == everywhere
     assert any(allowed == kept[pid] for pid, allowed in threads)
     assert all(allowed in (kept[pid], everywhere) for pid, allowed in threads)  # libraries make some before
-    trainer = wait_for_trainer(service)
-    assert os.sched_getaffinity(trainer) == everywhere
 
 
 def test_threads_come_after_the_main_loop(start_service: Callable[..., Service]) -> None:
