@@ -23,6 +23,7 @@ _TILE = 1 << 15  # values: half a megabyte
 _FOLD = {True: 1 << 17, False: 12 * _WIDE_ROWS}  # rows summed before they are folded: as many squares of a wide 7 * 2^21 stay below 2^63
 _PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_3, S_1 S_2, S_2 S_1 and S_3 S_0
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
+_SAMPLE = 1024  # rows that tell how many will fit, before any has been multiplied
 _ROWS = 1 << 16  # of a block, at most
 
 
@@ -108,7 +109,7 @@ class Sums:
         self._narrow = _is_narrow(columns)
         self._slices = self._rows = 0
         self._sums: list[Integers] = []
-        self._depths: list[int] = []  # rows that a sum takes at once
+        self._depths: list[int] = []  # rows that a sum takes at once; 0 where that is not known
         self._float = np.empty((0, 0))
         self._spare = np.empty((0, 0))
 
@@ -135,7 +136,7 @@ class Sums:
         size = self._columns * (slices if self._narrow else 1)
         count = 1 if self._narrow else {3: 5, 4: 9}.get(slices, slices * (slices + 1) // 2)
         self._sums = [np.zeros((size, size), dtype=np.int64) for _ in range(count)]
-        self._depths = [_ROWS] * count
+        self._depths = [0] * count
         self._float = np.empty((size, size))
 
     def _factors(self, space: Space) -> Iterator[Array]:
@@ -179,6 +180,7 @@ class Sums:
     def _add_exactly(self, k: int, factor: Array) -> None:
         """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
         total, rows = self._sums[k], factor.shape[1]
+        self._depths[k] = self._depths[k] or _fitting(factor[:, :_SAMPLE])
         if rows <= self._depths[k]:
             self._product(factor[np.newaxis], self._float[np.newaxis])
             largest = self._float.diagonal().max()
@@ -190,6 +192,12 @@ class Sums:
         height = -(-rows // -(-rows // self._depths[k]))
         for start in range(0, rows, height):
             self._add_exactly(k, factor[:, start : start + height])
+
+
+def _fitting(sample: Array) -> int:
+    """How many rows like those of ``sample`` [columns, rows] stay below 2^53, as far as they tell."""
+    largest = max(float(np.einsum("ij,ij->i", sample, sample).max()), 1.0)
+    return min(_ROWS, max(_SAFE_ROWS, int(_MARGIN * sample.shape[1] * _EXACT / largest)))
 
 
 def _coefficients(infinity: Integers, zero: Integers, one: Integers, minus: Integers, two: Integers) -> tuple[Integers, ...]:

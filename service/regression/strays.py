@@ -16,6 +16,7 @@ from service.regression.products import Array
 
 _BASE = float(1 << BITS)
 _LIMIT = 2048  # strays of one column summed in float64: products of two digits are at most 2^42, so their sums stay below 2^53
+_FEW = 1 / 3  # of the rows of a block: where fewer have strays, they are gathered over blocks
 _MEMORY = 1 << 25  # elements of sums kept apart before they are brought together
 _NO_FRACTION = 1000  # 2^1000 times a digit is finite; larger values stand at the places above, whose digits are multiples of 2^-100
 
@@ -50,50 +51,58 @@ class Strays:
         self._mixed: dict[tuple[int, int], Array] = {}  # U_a W_b'
 
     def collect(self, slices: list[Array], entries: Entries) -> None:
-        """Strays of one block; ``slices`` are [columns, k] each."""
-        distinct, position = np.unique(entries.row, return_inverse=True)
-        for start in range(0, len(distinct), _LIMIT):
-            rows = distinct[start : start + _LIMIT]
-            if len(slices) != len(self._slices) or self._rows + len(rows) > _LIMIT:
-                self._multiply()
-                self._allocate(len(slices))
-            for buffer, digits in zip(self._slices, slices, strict=True):
-                buffer[self._rows : self._rows + len(rows)] = digits[:, rows].T
-            chosen = (position >= start) & (position < start + _LIMIT)
-            self._entries.append(entries.at(chosen)._replace(row=position[chosen] - start + self._rows))
-            self._rows += len(rows)
+        """Strays of one block; ``slices`` are [columns, k] each, and not kept."""
         self.count += len(entries.row)
+        rows = slices[0].shape[1]
+        distinct, position = np.unique(entries.row, return_inverse=True)
+        if len(distinct) < _FEW * rows:
+            for start in range(0, len(distinct), _LIMIT):
+                self._gather(slices, distinct[start : start + _LIMIT], _within(entries, position, start, start + _LIMIT))
+        else:  # to multiply them all takes less time than to gather those that count
+            step = rows if np.bincount(entries.column).max() <= _LIMIT else _LIMIT
+            for start in range(0, rows, step):
+                here = _within(entries, entries.row, start, start + step)
+                self._multiply([digits[:, start : start + step].T for digits in slices], here)
 
     def finish(self) -> None:
         """Bring everything collected into the total."""
-        self._multiply()
+        self._multiply_gathered()
         self._settle()
 
-    def _allocate(self, slices: int) -> None:
-        if slices != len(self._slices):
-            self._slices = np.empty((slices, _LIMIT, len(self._seen)))
+    def _gather(self, slices: list[Array], rows: Integers, entries: Entries) -> None:
+        """Keep a few rows of a block until there are enough of them."""
+        if len(slices) != len(self._slices) or self._rows + len(rows) > _LIMIT:
+            self._multiply_gathered()
+            if len(slices) != len(self._slices):
+                self._slices = np.empty((len(slices), _LIMIT, len(self._seen)))
+        for buffer, digits in zip(self._slices, slices, strict=True):
+            buffer[self._rows : self._rows + len(rows)] = digits[:, rows].T
+        self._entries.append(entries._replace(row=entries.row + self._rows))
+        self._rows += len(rows)
 
-    def _multiply(self) -> None:
-        if not self._entries:
-            return
-        entries = Entries.joined(self._entries)
+    def _multiply_gathered(self) -> None:
+        if self._entries:
+            self._multiply([digits[: self._rows] for digits in self._slices], Entries.joined(self._entries))
+        self._entries, self._rows = [], 0
+
+    def _multiply(self, slices: list[Array], entries: Entries) -> None:
+        """Add the products of strays, at most `_LIMIT` of them in a column, with ``slices`` [rows, columns] and with one another."""
         counts = np.bincount(entries.column, minlength=len(self._seen))
         if (self._seen + counts).max() > _LIMIT or len(self._mixed) * len(self._seen) ** 2 > _MEMORY:
             self._settle()
         self._seen += counts
         fraction = self._grid.tops[entries.column] - BITS * (entries.place + 1) - self._grid.resolution[entries.column]
         digits = _Digits(entries._replace(value=_rounded(entries.value, fraction)))
-        shape = (len(self._seen), self._rows)
+        shape = (len(self._seen), len(slices[0]))
         for a, U in digits.scattered(shape):
-            for b, W in enumerate(self._slices):
-                product = U @ W[: self._rows]
+            for b, W in enumerate(slices):
+                product = U @ W
                 if (a, b) in self._mixed:
                     self._mixed[a, b] += product
                 else:
                     self._mixed[a, b] = product
         for level, at, products in digits.squared(shape):
             self._total.scatter(level, at, products, size=shape[0])
-        self._entries, self._rows = [], 0
 
     def _settle(self) -> None:
         for (a, b), product in self._mixed.items():
@@ -101,6 +110,12 @@ class Strays:
             self._total.add(-(a + b + 2), integers + integers.T, bound=1 << 54)
         self._mixed = {}
         self._seen[:] = 0
+
+
+def _within(entries: Entries, position: Integers, start: int, stop: int) -> Entries:
+    """The entries at positions from ``start`` to ``stop``, whose rows are counted from there."""
+    chosen = (position >= start) & (position < stop)
+    return entries.at(chosen)._replace(row=position[chosen] - start)
 
 
 def _rounded(value: Array, fraction: Integers) -> Array:
