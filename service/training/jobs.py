@@ -225,7 +225,8 @@ class Jobs:
         deadline = time.monotonic() + seconds
         bell = select.poll()  # not `select`, which knows no descriptors beyond 1023
         with self._spool.ending(job_id) as ended:
-            bell.register(ended, select.POLLIN)
+            if ended is not None:
+                bell.register(ended, select.POLLIN)
             while (record := self.record(job_id))["state"] not in FINISHED and not until():
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -160,10 +160,14 @@ class Spool:
         return _listen(self._folder / BELL)
 
     @contextmanager
-    def ending(self, job_id: str) -> Iterator[int]:
-        """A descriptor that becomes readable when a request leaves the spool; if it left before, never."""
+    def ending(self, job_id: str) -> Iterator[int | None]:
+        """A descriptor that becomes readable when a request leaves the spool, never if it left before; None where there is no room for one."""
         pipe = self._path(job_id, "ended")
-        ended = _listen(pipe)
+        try:
+            ended = _listen(pipe)
+        except OSError:
+            yield None
+            return
         try:
             yield ended
         finally:

@@ -1,5 +1,6 @@
 """Jobs: on disk before they are acknowledged, run once, finished whatever happens, and told by any worker."""
 
+import errno
 import math
 import os
 import resource
@@ -251,8 +252,17 @@ def test_waiting_ends_when_the_job_does_or_time_is_up(
     assert spooled(tmp_path) == []
 
 
-def test_the_end_of_a_job_that_nobody_told_is_seen_now_and_then(jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ends a job elsewhere rings no bell here."""
+@pytest.mark.parametrize("room", [True, False])
+def test_the_end_of_a_job_that_nobody_told_is_seen_now_and_then(
+    jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch, *, room: bool
+) -> None:
+    """What ends a job elsewhere rings no bell here, and on a full disk there is none."""
+
+    def no_room(path: Path, mode: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    if not room:
+        monkeypatch.setattr(os, "mkfifo", no_room)
     monkeypatch.setattr("service.training.jobs.LOOK_SECONDS", 0.01)
     job_id = queue(jobs)
     with ThreadPoolExecutor(1) as other:
