@@ -161,7 +161,7 @@ class Spool:
 
     @contextmanager
     def ending(self, job_id: str) -> Iterator[int | None]:
-        """A descriptor that becomes readable when a request leaves the spool, never if it left before; None where there is no room for one."""
+        """A descriptor that becomes readable when a request leaves the spool, if it did not before; None where there is no room for one."""
         pipe = self._path(job_id, "ended")
         try:
             ended = _listen(pipe)
