@@ -180,7 +180,9 @@ class Sums:
     def _add_exactly(self, k: int, factor: Array) -> None:
         """Add ``factor factor'`` to sum k, in as few parts as allow the diagonal to prove that nothing was rounded."""
         total, rows = self._sums[k], factor.shape[1]
-        self._depths[k] = self._depths[k] or _fitting(factor[:, :_SAMPLE])
+        if not self._depths[k]:
+            sample = factor[:, :_SAMPLE]
+            self._depths[k] = _fitting(sample.shape[1], np.einsum("ij,ij->i", sample, sample).max())
         if rows <= self._depths[k]:
             self._product(factor[np.newaxis], self._float[np.newaxis])
             largest = self._float.diagonal().max()
@@ -188,16 +190,15 @@ class Sums:
                 for panel in panels(len(total)):
                     total[panel] += self._float[panel].astype(np.int64)
                 return
-            self._depths[k] = max(_SAFE_ROWS, int(_MARGIN * rows * _EXACT / largest))
+            self._depths[k] = _fitting(rows, largest)
         height = -(-rows // -(-rows // self._depths[k]))
         for start in range(0, rows, height):
             self._add_exactly(k, factor[:, start : start + height])
 
 
-def _fitting(sample: Array) -> int:
-    """How many rows like those of ``sample`` [columns, rows] stay below 2^53, as far as they tell."""
-    largest = max(float(np.einsum("ij,ij->i", sample, sample).max()), 1.0)
-    return min(_ROWS, max(_SAFE_ROWS, int(_MARGIN * sample.shape[1] * _EXACT / largest)))
+def _fitting(rows: int, largest: float) -> int:
+    """How many rows stay below 2^53, as far as so many ``rows`` tell, of whose sums of squares one is the ``largest``."""
+    return min(_ROWS, max(_SAFE_ROWS, int(_MARGIN * rows * _EXACT / max(largest, 1.0))))
 
 
 def _coefficients(infinity: Integers, zero: Integers, one: Integers, minus: Integers, two: Integers) -> tuple[Integers, ...]:
