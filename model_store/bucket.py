@@ -14,7 +14,7 @@ AZURE_STORAGE_ACCOUNT_KEY and the like; or the identity of the machine. No text 
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ SETTLED_SECONDS = 3600.0
 WRITER = "writer"  # metadata by which a create that was sent twice knows its own first
 LARGE = 1 << 20  # bytes from which the time of a put is that of its bytes, not of the bucket
 TRIES = 5
+PAGE = 1000  # objects in one answer to a listing
 # One retry: a caller is to fail within seconds. Without these, obstore tries for three minutes.
 RETRY: Any = {
     "max_retries": 1,
@@ -107,6 +108,15 @@ class BucketObjects:
         listed = self._tell(prefix, lambda: obstore.list_with_delimiter(self._quick, prefix))
         found = [*listed["common_prefixes"], *(item["path"] for item in listed["objects"])]
         return sorted({path.rstrip("/").rpartition("/")[2] for path in found})
+
+    def each_object(self, prefix: str) -> Iterator[str]:
+        """The names of the objects directly under the prefix, in no order and never all at once; a request per thousand."""
+        pages = iter(self._tell(prefix, lambda: obstore.list(self._quick, prefix, chunk_size=PAGE)))
+        while page := self._tell(prefix, lambda: next(pages, None)):
+            for item in page:
+                folder, _, name = item["path"].rpartition("/")
+                if folder == prefix:
+                    yield name
 
     def delete(self, key: str) -> None:
         """Removes the object; it need not exist."""

@@ -3,13 +3,16 @@
 Invariant: of any number of claims on one name exactly one succeeds, whoever makes them.
 """
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from model_store.errors import NotFound
 from model_store.names import check_name
 from model_store.sealed import seal, unseal
 from model_store.storage import Objects
+
+TOGETHER = 200  # ids from one listing: most who ask need fewer, of a number that a busy service lets grow for days
 
 
 class JobRecords:
@@ -27,9 +30,21 @@ class JobRecords:
         key = _record_key(job_id)
         return unseal(self._objects.read(key), key)
 
-    def ids(self) -> list[str]:
-        """The ids of all jobs with a record, sorted."""
-        return sorted(name.removesuffix(".json") for name in self._objects.names("jobs"))
+    def newest(self, *, before: str | None = None) -> Iterator[str]:
+        """The ids of the jobs with a record, or of those that sort before the job `before`, the last first; few are held at once."""
+        while found := heapq.nlargest(TOGETHER, (job_id for job_id in self._ids() if before is None or job_id < before)):
+            yield from found
+            before = found[-1]
+
+    def oldest(self) -> Iterator[str]:
+        """The ids of the jobs with a record, the first first; few are held at once."""
+        after = ""
+        while found := heapq.nsmallest(TOGETHER, (job_id for job_id in self._ids() if job_id > after)):
+            yield from found
+            after = found[-1]
+
+    def _ids(self) -> Iterator[str]:
+        return (name.removesuffix(".json") for name in self._objects.each_object("jobs"))
 
     def delete(self, job_id: str) -> None:
         """Removes the record of a job; NotFound if there is none."""

@@ -9,6 +9,7 @@ probe; and a mirrored manifest was published, so a damaged or missing file costs
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 
 from model_store import blobs, names
@@ -81,6 +82,10 @@ class MirroredObjects:
         """The names directly under the prefix in the bucket, sorted."""
         return self.bucket.names(prefix)
 
+    def each_object(self, prefix: str) -> Iterator[str]:
+        """The names of the objects directly under the prefix in the bucket."""
+        return self.bucket.each_object(prefix)
+
     def delete(self, key: str) -> None:
         """Removes the object from the bucket and then from the mirror."""
         self.bucket.delete(key)
@@ -145,6 +150,10 @@ class WatchingObjects(MirroredObjects):
     def names(self, prefix: str) -> list[str]:
         """The names directly under the prefix in the mirror, sorted."""
         return self.local.names(prefix)
+
+    def each_object(self, prefix: str) -> Iterator[str]:
+        """The names of the objects directly under the prefix in the mirror."""
+        return self.local.each_object(prefix)
 
     def _is_aliased(self, key: str) -> bool:
         """Whether a tombstone is asked for whose version an alias names: its manifest is in the mirror, and it is not deleted."""

@@ -127,6 +127,11 @@ class LocalObjects:
             except FileNotFoundError:
                 return []
 
+    def each_object(self, prefix: str) -> Iterator[str]:
+        """The names of the objects directly under the prefix, in no order and never all at once; none if nothing is there."""
+        with _explained(prefix), suppress(FileNotFoundError), os.scandir(self._path(prefix)) as entries:
+            yield from (entry.name for entry in entries if not entry.is_dir())
+
     def delete(self, key: str) -> None:
         """Removes the object, durably; it need not exist."""
         path = self._path(key)

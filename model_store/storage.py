@@ -3,6 +3,7 @@
 `LocalObjects` offers it on a directory, `BucketObjects` in a bucket, and `MirroredObjects` in a bucket with a copy at hand.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class Objects(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """The names directly under the prefix, sorted; none if nothing is there."""
+
+    def each_object(self, prefix: str) -> Iterator[str]:
+        """The names of the objects directly under the prefix, in no order and never all at once, however many there are."""
 
     def delete(self, key: str) -> None:
         """Removes the object; it need not exist."""

@@ -50,7 +50,7 @@ class House:
             return
         self.answer = self.client().post("/train", json=LINE)
         assert self.answer.status_code == 201
-        (self.job_id,) = ModelStore.open(root).job_records.ids()
+        (self.job_id,) = ModelStore.open(root).job_records.oldest()
 
     def client(self, *, trainer: bool = True, **given: str) -> Client:
         """The application with these settings."""

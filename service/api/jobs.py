@@ -1,7 +1,6 @@
 """`/jobs`: what became of the work that was asked for."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response
@@ -44,14 +43,13 @@ def _page(jobs: Jobs, *, limit: int, after: str | None, state: str | None) -> di
     """The newest jobs, or those older than the job `after`; a page may be short of `limit` where few jobs have the `state`."""
     found: list[dict[str, Any]] = []
     last = None
-    for record in islice(jobs.newest(before=after), MOST_LOOKED_AT):
+    for looked, record in enumerate(jobs.newest(before=after)):
+        if len(found) == limit or looked == MOST_LOOKED_AT:
+            return {"jobs": found, "after": last}
         last = record["id"]
         if state in (None, record["state"]):
             found.append({name: value for name, value in _told(record).items() if name != "result"})
-        if len(found) == limit:
-            break
-    more = last is not None and next(jobs.newest(before=last), None) is not None
-    return {"jobs": found, "after": last if more else None}
+    return {"jobs": found, "after": None}
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:

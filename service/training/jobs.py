@@ -215,10 +215,9 @@ class Jobs:
 
     def newest(self, *, before: str | None = None) -> Iterator[dict[str, Any]]:
         """The records of all jobs, or of those older than the job `before`, the newest first; read as they are asked for."""
-        for job_id in reversed(self._store.job_records.ids()):
-            if before is None or job_id < before:
-                with suppress(UnknownJob):  # removed meanwhile
-                    yield self.record(job_id)
+        for job_id in self._store.job_records.newest(before=before):
+            with suppress(UnknownJob):  # removed meanwhile
+                yield self.record(job_id)
 
     def wait(self, job_id: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """The record once the job is finished, or as it is after `seconds` or when `until` is true."""
@@ -239,7 +238,7 @@ class Jobs:
     def remove_old(self, hours: float, *, most: int) -> int:
         """Remove up to `most` records of jobs that finished more than `hours` ago; how many were removed."""
         removed, limit = 0, timedelta(hours=hours)
-        for job_id in self._store.job_records.ids():
+        for job_id in self._store.job_records.oldest():
             if removed == most or born(job_id) > datetime.now(UTC) - limit:  # the others are younger still
                 break
             with suppress(UnknownJob):

@@ -68,7 +68,7 @@ def test_a_retry_is_answered_by_the_first_outcome(client: Client, store: ModelSt
 
     assert [(answer.status_code, answer.json) for answer in answers] == [(201, answers[0].json)] * 3
     assert [(answer.status_code, answer.json) for answer in wrong] == [(422, wrong[0].json)] * 2
-    assert (store.versions("line"), len(store.job_records.ids())) == ([1], 2)
+    assert (store.versions("line"), len(list(store.job_records.oldest()))) == ([1], 2)
     key = store.alias("line", "live").idempotency_key
     assert key is not None
     assert "k1" not in key  # a name of the key and whose it is
@@ -90,7 +90,7 @@ def test_a_key_belongs_to_one_request_and_one_identity(make_client: MakeClient, 
         assert answer.json is not None
         assert "a key of its own" in answer.json["errors"]["Idempotency-Key"][0]
     assert (second.status_code, second.json and second.json["version"]) == (201, "2")
-    assert len(store.job_records.ids()) == 2
+    assert len(list(store.job_records.oldest())) == 2
 
 
 @pytest.mark.parametrize("key", ["", " ", "two words", "k" * 256, "k\u00e9y", "k\tk"])
@@ -121,9 +121,9 @@ def test_a_waiting_request_whose_job_is_cancelled_is_409(make_client: MakeClient
     client = make_client(trainer=False)
     with ThreadPoolExecutor(1) as other:
         waits = other.submit(client.post, "/train", json=LINE)
-        while not store.job_records.ids():
+        while not any(store.job_records.oldest()):
             pass
-        make_client(trainer=False).delete(f"/jobs/{store.job_records.ids()[0]}")
+        make_client(trainer=False).delete(f"/jobs/{next(store.job_records.oldest())}")
         answer = waits.result()
 
     assert (answer.status_code, answer.json and answer.json["detail"]) == (409, "the job was cancelled; nothing was published")

@@ -34,6 +34,7 @@ def every_call(objects: BucketObjects) -> list[Callable[[], object]]:
         lambda: objects.age("models/m"),
         lambda: objects.expiring("models/m"),
         lambda: objects.names("models"),
+        lambda: next(objects.each_object("models")),
         lambda: objects.delete("models/m"),
     ]
 
@@ -78,6 +79,7 @@ def test_create_puts_only_where_nothing_is(objects: BucketObjects) -> None:
     objects.replace("a/d", bytes(3_000_000))
     assert (objects.read("a/b/c"), len(objects.read("a/d"))) == (b"second", 3_000_000)
     assert (objects.names("a"), objects.names("a/b"), objects.names("nothing"), objects.names("a/b/c")) == (["b", "d"], ["c"], [], [])
+    assert [list(objects.each_object(prefix)) for prefix in ("a", "a/b", "nothing")] == [["d"], ["c"], []]
     assert -60 < objects.age("a/b/c") < 60
     assert objects.sweep(0) == 0
     for _ in range(2):
@@ -115,6 +117,7 @@ def test_names_go_on_over_pages(objects: BucketObjects) -> None:
         list(pool.map(lambda number: objects.replace(f"many/{number:04d}", b""), range(1050)))
 
     assert objects.names("many") == [f"{number:04d}" for number in range(1050)]
+    assert sorted(objects.each_object("many")) == objects.names("many")
 
 
 def test_a_stopped_endpoint_is_unavailable_within_seconds(objects: BucketObjects, endpoint: Endpoint) -> None:
@@ -149,7 +152,12 @@ def test_a_silent_endpoint_is_unavailable_within_seconds(endpoint: Endpoint, buc
 def test_a_bucket_that_is_not_there_is_no_empty_store(endpoint: Endpoint) -> None:
     """Whoever lists or writes is told; nothing seems published."""
     objects = BucketObjects("s3://no-such-bucket/prefix")
-    for call in (lambda: objects.names("models"), lambda: objects.create("a", b""), lambda: objects.replace("a", b"")):
+    for call in (
+        lambda: objects.names("models"),
+        lambda: next(objects.each_object("models")),
+        lambda: objects.create("a", b""),
+        lambda: objects.replace("a", b""),
+    ):
         with pytest.raises(StoreUnavailable, match=r"^the bucket of the store does not exist: create it, or mend PLUMBLINE_STORE$"):
             call()
     with pytest.raises(StoreUnavailable):

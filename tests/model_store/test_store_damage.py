@@ -25,7 +25,7 @@ def audit(store: ModelStore) -> None:
                 store.remembered(manifest, name)
         for alias in store.aliases(model):
             store.alias_history(model, alias)
-    for job in store.job_records.ids():
+    for job in store.job_records.oldest():
         store.job_records.read(job)
 
 

@@ -66,6 +66,7 @@ def test_create_puts_only_where_nothing_is(objects: LocalObjects) -> None:
         objects.create("a/b/c", b"second")
     assert (objects.read("a/b/c"), objects.exists("a/b/c"), objects.exists("a/b/d")) == (b"first", True, False)
     assert (objects.names("a"), objects.names("tmp"), objects.names("nothing")) == (["b"], [], [])
+    assert [list(objects.each_object(prefix)) for prefix in ("a", "a/b", "nothing")] == [[], ["c"], []]
     assert 0 <= objects.age("a/b/c") < 60
 
 
@@ -128,6 +129,7 @@ def test_storage_that_fails_is_unavailable_not_a_traceback(objects: LocalObjects
         lambda: objects.exists("models/m"),
         lambda: objects.age("models/m"),
         lambda: objects.names("models"),
+        lambda: next(objects.each_object("models")),
         lambda: objects.delete("models/m"),
     ]
     for call in calls:

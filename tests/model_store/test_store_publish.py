@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import random
 import re
+import tracemalloc
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from model_store import AliasRecord, Manifest, ModelStore
 from model_store.errors import CorruptObject, InvalidDocument, InvalidName, NotFound, UnknownModel, UnknownVersion
+from model_store.job_records import TOGETHER
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -88,7 +92,7 @@ def test_a_manifest_file_is_sealed_canonical_json(store: ModelStore, root: Path)
 
 def test_models_and_versions_are_listed(store: ModelStore) -> None:
     """Models are sorted by name, versions by number rather than by text."""
-    assert (store.models(), store.has_model("b"), store.job_records.ids()) == ([], False, [])
+    assert (store.models(), store.has_model("b"), list(store.job_records.oldest())) == ([], False, [])
     for _ in range(11):
         store.publish("b", blobs={}, document={})
     store.publish("a", blobs={}, document={})
@@ -180,9 +184,30 @@ def test_job_records_are_overwritten_and_removed(store: ModelStore) -> None:
     store.job_records.put("b", {"state": "queued"})
     store.job_records.put("a.1", {"state": "queued"})
     store.job_records.put("b", {"state": "running", "digest": "mine", "format": 9})
-    assert (store.job_records.ids(), store.job_records.read("b")) == (["a.1", "b"], {"state": "running", "digest": "mine", "format": 9})
+    assert list(store.job_records.oldest()) == ["a.1", "b"]
+    assert store.job_records.read("b") == {"state": "running", "digest": "mine", "format": 9}
     store.job_records.delete("b")
-    assert store.job_records.ids() == ["a.1"]
+    assert list(store.job_records.oldest()) == ["a.1"]
+
+
+def test_jobs_are_listed_in_order_without_holding_them_all(store: ModelStore, root: Path) -> None:
+    """However many there are, in whatever order they came; the first few take no more memory of twenty times as many."""
+    names = [f"{number:06d}" for number in range(20 * TOGETHER + 1)]
+    store.job_records.put(names[0], {})
+    peaks = []
+    for some in (names[1 : TOGETHER + 1], names[TOGETHER + 1 :]):
+        for name in random.Random(0).sample(some, len(some)):
+            (root / "jobs" / f"{name}.json").touch()  # as many true ones take half a minute
+        tracemalloc.start()
+        assert list(islice(store.job_records.newest(), 5)) == some[:-6:-1]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert list(store.job_records.oldest()) == names
+    assert list(store.job_records.newest()) == names[::-1]
+    assert list(store.job_records.newest(before=names[3 * TOGETHER])) == names[3 * TOGETHER - 1 :: -1]
+    assert list(store.job_records.newest(before=names[0])) == []
+    assert peaks[1] < 2 * peaks[0]
 
 
 def test_a_store_opens_where_it_was_left(store: ModelStore, root: Path) -> None:
