@@ -235,7 +235,7 @@ class LocalObjects:
             os.close(descriptor)
 
 
-@lru_cache(maxsize=4096)  # the same few are asked for again and again
+@lru_cache(maxsize=512)  # the same few are asked for again and again, and very many once
 def _is_key(key: str) -> bool:
     return _KEY.fullmatch(key) is not None
 

@@ -296,6 +296,6 @@ class ModelStore:
         return aliases.last(self._objects, model, alias, hint=hint)
 
 
-@lru_cache(maxsize=4096)  # asked for with every prediction
+@lru_cache(maxsize=512)  # asked for with every prediction, of few models; every move makes a new one
 def _checked_record_key(model: str, alias: str, seq: int) -> str:
     return aliases.record_key(check_name(model), check_alias(alias), seq)
