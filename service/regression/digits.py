@@ -21,6 +21,7 @@ from service.regression.slices import Space, Sums, rows_of_block
 from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
+_GLANCE = 8  # times as many strays among the first rows of a block as all of it may have: the others are not looked at
 _STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
 
@@ -89,49 +90,50 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
     blocks = -(-len(rows) // rows_of_block(rows.columns))
-    height, slices = -(-len(rows) // blocks), 1
-    space = Space(rows.columns, height)
+    height = -(-len(rows) // blocks)
+    space = Space(rows.columns, height, 1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays
         for start in range(0, len(rows), height):
             block = rows.part(start, start + height)
-            space = space if len(block) == space.rows else Space(rows.columns, len(block))
-            slices = _slice(block, grid, strays, space, at_least=slices)
-            sums.add(space, slices)
+            space = space if len(block) == space.rows else Space(rows.columns, len(block), space.slices)
+            while (outside := _cut(block, grid, space)) is None:
+                space = Space(rows.columns, len(block), space.slices + 1)
+            strays.collect(space.columns_first()[: space.slices], Entries.joined(outside))
+            sums.add(space)
     sums.fold()
     strays.finish()
     return total, strays.count
 
 
-def _slice(block: Rows, grid: Grid, strays: Strays, space: Space, *, at_least: int) -> int:
-    """Cut ``block`` into slices, enough that few digits remain, hand those to ``strays``, and return the number of slices."""
+def _cut(block: Rows, grid: Grid, space: Space) -> list[Entries] | None:
+    """Cut ``block`` into the slices of ``space``; the digits that lie outside of them, None where one more slice is cheaper than these."""
     factors = np.ldexp(1.0, BITS - grid.tops)
-    entries: list[Entries] = []
+    most = space.most_strays if space.slices < grid.slices else np.inf
+    above: list[Entries] = []
+    below: list[tuple[Integers, Array]] = []  # places in the block, tile after tile, and what is left there
     for tile in space.tiles():  # small enough to stay in the cache from the first digit to the last
-        remainder = space.part(space.remainder, tile)
         part = block.part(tile.start, tile.stop)
-        part.write(remainder.T if space.by_row else remainder, factors=factors)
-        entries += _take_above(part, grid, remainder, by_row=space.by_row, first=tile.start)
-        for place in range(at_least):
-            _next_digits(remainder, space.part(space.layer(place), tile), first=place == 0)
-    used = at_least
-    while (left := space.left(everything=used >= grid.slices)) is None:
-        _next_digits(space.remainder, space.layer(used), first=False)
-        used += 1
-    if len(left):
-        major, minor = np.divmod(left, space.remainder.shape[1])
-        row, column = (major, minor) if space.by_row else (minor, major)
-        entries.append(Entries(row, column, space.remainder.ravel()[left] * _BASE, np.full(len(left), used)))
-    if entries:
-        strays.collect([space.columns_first(space.layer(a)) for a in range(used)], Entries.joined(entries))
-    return used
-
-
-def _next_digits(remainder: Array, digits: Array, *, first: bool) -> None:
-    """Move the leading digits of ``remainder`` to ``digits``; the rest stays in their unit."""
-    if not first:
-        np.multiply(remainder, _BASE, out=remainder)
-    np.rint(remainder, out=digits)
-    np.subtract(remainder, digits, out=remainder)
+        remainder = space.remainder[: len(part)] if space.by_row else space.remainder
+        part.write(remainder.T if space.by_row else remainder[:, : len(part)], factors=factors)
+        above += _take_above(part, grid, remainder, by_row=space.by_row, first=tile.start)
+        digits = space.part(0, tile)
+        np.rint(remainder, out=digits)
+        for place in range(1, space.slices):
+            np.subtract(remainder, digits, out=remainder)
+            np.multiply(remainder, _BASE, out=remainder)
+            digits = space.part(place, tile)
+            np.rint(remainder, out=digits)
+        left = np.flatnonzero(remainder.ravel() != digits.ravel())
+        if len(left) > most or (tile.start == 0 and len(left) * space.rows > _GLANCE * most * len(part)):
+            return None
+        most -= len(left)
+        below.append((left + tile.start * remainder.shape[1], remainder.ravel()[left] - digits.ravel()[left]))
+        if space.by_row and space.slices == 3:
+            space.combine(tile)
+    at, rest = (np.concatenate(same) for same in zip(*below, strict=True))
+    major, minor = np.divmod(at, space.remainder.shape[1])
+    row, column = (major, minor) if space.by_row else (minor, major)
+    return [*above, Entries(row, column, rest * _BASE, np.full(len(at), space.slices))]
 
 
 def _take_above(rows: Rows, grid: Grid, remainder: Array, *, by_row: bool, first: int) -> list[Entries]:

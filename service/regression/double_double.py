@@ -137,6 +137,10 @@ def sqrt(a: DoubleDouble) -> DoubleDouble:
 
 def scale(a: DoubleDouble, exponent: object) -> DoubleDouble:
     """``a * 2^exponent``, exact while nothing under- or overflows."""
+    with np.errstate(over="ignore", under="ignore"):
+        power = np.ldexp(1.0, exponent)  # type: ignore[call-overload]
+    if ((power > 0) & np.isfinite(power)).all():  # products, a tenth of the time, are rounded as `ldexp` rounds
+        return DoubleDouble(a.hi * power, a.lo * power)
     return DoubleDouble(np.ldexp(a.hi, exponent), np.ldexp(a.lo, exponent))  # type: ignore[call-overload]
 
 

@@ -172,7 +172,7 @@ def _extreme_condition(R: Array, inverse: Array) -> float:
 
     def largest(A: Array, *, trans: int) -> float:
         operator = LinearOperator(A.shape, matvec=lambda v: blas.dtrmv(A, blas.dtrmv(A, v, trans=trans), trans=1 - trans), dtype=np.float64)
-        return float(eigsh(operator, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0])
+        return float(eigsh(operator, k=1, v0=start, tol=1e-2, return_eigenvectors=False)[0])
 
     return float(np.sqrt(largest(scaled, trans=0) * largest(back, trans=1)))
 

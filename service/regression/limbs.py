@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.regression.double_double import DoubleDouble, quick_two_sum, two_sum
+from service.regression.double_double import Array, DoubleDouble, quick_two_sum, two_sum
 
 BITS = 22
 HALF = 1 << (BITS - 1)
 _PANEL = 64  # rows
+_ROOM = 2.0**970  # times 44 bits is finite
 
 Integers = NDArray[np.int64]
 Planes = dict[int, Integers]
@@ -131,20 +132,30 @@ def scaled(planes: Mapping[int, Integers], tops: Integers) -> tuple[DoubleDouble
         exponents = np.where(digit != 0, (BITS * level + np.frexp(digit.astype(np.float64))[1]) // 2, exponents)
     hi, lo = np.empty((q, q)), np.empty((q, q))
     for rows, columns in panels(q):
-        panel = _scaled_panel(planes, rows, columns, unit=-(exponents[rows, None] + exponents[None, columns]))
+        panel = _scaled_panel(planes, rows, columns, exponents=-exponents)
         for part, whole in zip(panel, (hi, lo), strict=True):
             whole[columns, rows] = part.T
             whole[rows, columns] = np.where(np.tri(len(part), part.shape[1], rows.start, dtype=np.bool_), part, whole[rows, columns])
     return DoubleDouble(hi, lo), exponents + tops
 
 
-def _scaled_panel(planes: Mapping[int, Integers], rows: slice, columns: slice, *, unit: Integers) -> DoubleDouble:
-    """Some rows and columns of ``planes``, entries times 2^unit."""
-    head, tail = np.zeros(unit.shape), np.zeros(unit.shape)
+def _scaled_panel(planes: Mapping[int, Integers], rows: slice, columns: slice, *, exponents: Integers) -> DoubleDouble:
+    """Some rows and columns of ``planes``, entries times 2^(exponents_i + exponents_j)."""
+    shape = len(exponents[rows]), len(exponents[columns])
+    head, tail = np.zeros(shape), np.zeros(shape)
     for level in sorted({-(-level // 2) for level in planes}, reverse=True):  # two levels at once: 44 bits, exact in float64
-        pair = sum(
-            float(1 << BITS) ** (at - 2 * level + 1) * planes[at][rows, columns] for at in (2 * level, 2 * level - 1) if at in planes
-        )
-        head, error = two_sum(head, np.ldexp(pair, unit + BITS * (2 * level - 1)))
+        pair = np.zeros(shape)
+        for at in {2 * level, 2 * level - 1} & planes.keys():
+            pair += float(1 << BITS) ** (at - 2 * level + 1) * planes[at][rows, columns]
+        head, error = two_sum(head, _times_powers(pair, exponents[rows] + BITS * (2 * level - 1), exponents[columns]))
         tail += error  # never much larger than the last place of the result: the highest digit outweighs half of what follows
     return quick_two_sum(head, tail)
+
+
+def _times_powers(integers: Array, rows: Integers, columns: Integers) -> Array:
+    """``integers`` of up to 44 bits, times 2^(rows_i + columns_j): rounded once, if at all."""
+    with np.errstate(over="ignore", under="ignore"):
+        left, right = np.ldexp(1.0, rows), np.ldexp(1.0, columns)
+    safe = left.min() > 0 and left.max() < _ROOM and right.min() > 0 and right.max() < np.inf  # no factor lost, and nothing half done
+    scaled: Array = integers * left[:, None] * right if safe else np.ldexp(integers, rows[:, None] + columns)
+    return scaled

@@ -117,12 +117,22 @@ class ExactEquations:
         factor = np.hstack(digits)
         sums: dict[int, Integers] = {}
         for level, plane in self._planes.items():
-            product = blas.dsymm(1.0, plane.T, factor).astype(np.int64)  # from the lower triangle alone
+            product = _times(plane, factor, targets=t).astype(np.int64)
             for place in range(len(digits)):
                 at = BITS * (level - self._lowest) + self._digit * place
                 part = product[:, t * place : t * (place + 1)]
                 sums[at] = sums[at] + part if at in sums else part
         return whole, _integers(sums, shape=z.shape[1:]), largest - self._digit * len(digits)
+
+
+def _times(plane: Array, factor: Array, *, targets: int) -> Array:
+    """The product of a symmetric matrix, given as its lower triangle, with a factor: at first of nothing but digits of the targets."""
+    split = len(plane) - targets
+    if factor[:split].any():
+        product: Array = blas.dsymm(1.0, plane.T, factor)
+        return product
+    corner = np.tril(plane[split:, split:])
+    return np.vstack([plane[split:, :split].T, corner + np.tril(corner, -1).T]) @ factor[split:]
 
 
 def _integers(parts: Mapping[int, Integers], *, shape: tuple[int, ...]) -> NDArray[np.object_]:

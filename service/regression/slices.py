@@ -28,71 +28,51 @@ _ROWS = 1 << 16  # of a block, at most
 
 
 class Space:
-    """Memory for one block: narrow blocks [columns, k], so that slices stack; wide ones [k, columns], as rows arrive.
+    """Memory for one block cut into ``slices``: narrow blocks [columns, k], so that slices stack; wide ones [k, columns], as rows arrive.
 
-    A narrow block may be a few rows longer than ``rows``, so that it can be parted equally; these stay zero.
+    A narrow block may be a few rows longer than ``rows``, so that it can be parted equally; these stay zero. A wide one has further layers
+    for what is made of its slices.
     """
 
-    def __init__(self, columns: int, rows: int) -> None:
-        self.by_row, self.rows = not _is_narrow(columns), rows
+    def __init__(self, columns: int, rows: int, slices: int) -> None:
+        self.by_row, self.rows, self.slices = not _is_narrow(columns), rows, slices
         self._pieces = -(-rows // _STACK)
-        self._shape = (rows, columns) if self.by_row else (columns, self._pieces * -(-rows // self._pieces))
-        self.remainder = self._memory(1)[0]
-        self._slices = self._memory(0)
-        self._allowed = max(_STRAY_SHARE, _STRAY_COLUMNS / columns if self.by_row else 0.0) * self.remainder.size
-
-    def layer(self, place: int) -> Array:
-        """The memory of one slice, laid out as ``remainder`` is."""
-        if place >= len(self._slices):
-            grown = self._memory(max(3, place + 1))
-            grown[: len(self._slices)] = self._slices
-            self._slices = grown
-        slice_: Array = self._slices[place]
-        return slice_
-
-    def columns_first(self, layer: Array) -> Array:
-        """``remainder`` or a slice as [columns, k]."""
-        return layer.T if self.by_row else layer
-
-    def evaluate(self, spare: Array) -> tuple[Array, Array, Array]:
-        """S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, in the memory of ``remainder``, ``spare`` and S_1, which are lost."""
-        for tile in self.tiles():
-            first, middle, last, plus, minus = (self.part(a, tile) for a in (*self._slices[:3], self.remainder, spare))
-            np.add(first, last, out=plus)
-            np.subtract(plus, middle, out=minus)
-            np.add(plus, middle, out=plus)
-            np.add(first, plus, out=middle)
-            np.add(middle, middle, out=middle)
-            np.subtract(middle, last, out=middle)
-        return self.remainder, spare, self.layer(1)
-
-    def stacked(self, slices: int) -> Array:
-        """All slices of a narrow block on top of each other, [pieces, slices * columns, rows of a piece]."""
-        stack: Array = self._slices[:slices].reshape(slices * self._shape[0], self._pieces, -1).swapaxes(0, 1)
-        return stack
+        shape = (rows, columns) if self.by_row else (columns, self._pieces * -(-rows // self._pieces))
+        self._layers = np.empty((slices + (_made_of(slices) if self.by_row else 0), *shape))
+        self.remainder = np.empty((min(rows, max(1, _TILE // columns)), columns) if self.by_row else shape)
+        if not self.by_row:
+            for memory in (self._layers, self.remainder):
+                memory[..., rows:] = 0.0
+        self.most_strays = max(_STRAY_SHARE, _STRAY_COLUMNS / columns if self.by_row else 0.0) * rows * columns
 
     def tiles(self) -> list[slice]:
         """Rows that are cut at once: all of a narrow block, as many as fit the cache of a wide one."""
-        height = max(1, _TILE // self._shape[1]) if self.by_row else self.rows
+        height = len(self.remainder) if self.by_row else self.rows
         return [slice(start, min(start + height, self.rows)) for start in range(0, self.rows, height)]
 
-    def part(self, layer: Array, tile: slice) -> Array:
-        """The rows ``tile`` of ``remainder`` or a slice."""
-        return layer[tile] if self.by_row else layer[:, tile]
+    def part(self, place: int, tile: slice) -> Array:
+        """The rows ``tile`` of one slice, laid out as ``remainder`` is."""
+        layer: Array = self._layers[place]
+        return layer[tile] if self.by_row else layer
 
-    def _memory(self, layers: int) -> Array:
-        memory = np.empty((layers, *self._shape))
-        if not self.by_row:
-            memory[:, :, self.rows :] = 0.0
-        return memory
+    def combine(self, tile: slice) -> None:
+        """Of rows that are cut into three: S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, while they are in the cache."""
+        first, middle, last, plus, minus, double = self._layers[:, tile]
+        np.add(first, last, out=plus)
+        np.subtract(plus, middle, out=minus)
+        np.add(plus, middle, out=plus)
+        np.add(first, plus, out=double)
+        np.add(double, double, out=double)
+        np.subtract(double, last, out=double)
 
-    def left(self, *, everything: bool) -> Integers | None:
-        """Where in ``remainder`` digits are left; None, unless ``everything`` is asked for, where one more slice is cheaper than strays."""
-        glance = self.remainder[:4] if self.by_row else self.remainder[:, :64]
-        if not everything and np.count_nonzero(glance) * self.remainder.size > 8 * self._allowed * glance.size:
-            return None
-        left: Integers = np.flatnonzero(self.remainder.ravel() != 0)
-        return left if everything or len(left) <= self._allowed else None
+    def columns_first(self) -> list[Array]:
+        """All layers as [columns, k]."""
+        return [layer.T if self.by_row else layer for layer in self._layers]
+
+    def stacked(self) -> Array:
+        """All slices of a narrow block on top of each other, [pieces, slices * columns, rows of a piece]."""
+        stack: Array = self._layers.reshape(-1, self._pieces, self._layers.shape[2] // self._pieces).swapaxes(0, 1)
+        return stack
 
 
 class Sums:
@@ -111,18 +91,17 @@ class Sums:
         self._sums: list[Integers] = []
         self._depths: list[int] = []  # rows that a sum takes at once; 0 where that is not known
         self._float = np.empty((0, 0))
-        self._spare = np.empty((0, 0))
 
-    def add(self, space: Space, slices: int) -> None:
-        """Add the products of a block that was cut into ``slices``; its memory may be used on the way."""
-        if slices != self._slices or self._rows + space.rows > _FOLD[self._narrow]:
+    def add(self, space: Space) -> None:
+        """Add the products of a block that was cut; its memory may be used on the way."""
+        if space.slices != self._slices or self._rows + space.rows > _FOLD[self._narrow]:
             self.fold()
-            self._allocate(slices)
+            self._allocate(space.slices)
         self._rows += space.rows
         if self._narrow:
-            self._add_pieces(space.stacked(slices))
+            self._add_pieces(space.stacked())
         else:
-            for k, factor in enumerate(self._factors(space)):
+            for k, factor in enumerate(_factors(space)):
                 self._add_exactly(k, factor)
 
     def fold(self) -> None:
@@ -138,19 +117,6 @@ class Sums:
         self._sums = [np.zeros((size, size), dtype=np.int64) for _ in range(count)]
         self._depths = [0] * count
         self._float = np.empty((size, size))
-
-    def _factors(self, space: Space) -> Iterator[Array]:
-        """The matrices whose products with themselves belong to the sums, in their order."""
-        layers = [space.layer(a) for a in range(self._slices)]
-        if self._slices == 3:
-            if self._spare.shape != space.remainder.shape:
-                self._spare = np.empty_like(space.remainder)
-            values: Iterable[Array] = (layers[0], layers[2], *space.evaluate(self._spare))
-        elif self._slices == 4:
-            values = _combinations_of_four(layers, space.remainder)
-        else:
-            values = chain(layers, (np.add(*pair, out=space.remainder) for pair in combinations(layers, 2)))
-        yield from map(space.columns_first, values)
 
     def _products(self) -> Iterator[tuple[int, Integers]]:
         """Levels and what belongs there: S_a S_a', and S_a S_b' + S_b S_a'."""
@@ -194,6 +160,21 @@ class Sums:
         height = -(-rows // -(-rows // self._depths[k]))
         for start in range(0, rows, height):
             self._add_exactly(k, factor[:, start : start + height])
+
+
+def _factors(space: Space) -> Iterable[Array]:
+    """The matrices [columns, k] whose products with themselves belong to the sums of a wide block, in their order."""
+    layers, made = space.columns_first()[: space.slices], space.columns_first()[space.slices :]
+    if space.slices == 3:
+        return layers[0], layers[2], *made
+    if space.slices == 4:
+        return _combinations_of_four(layers, *made)
+    return chain(layers, (np.add(*pair, out=made[0]) for pair in combinations(layers, 2)))
+
+
+def _made_of(slices: int) -> int:
+    """How many layers a wide block needs besides its slices."""
+    return {1: 0, 3: 3}.get(slices, 1)
 
 
 def _fitting(rows: int, largest: float) -> int:

@@ -67,3 +67,13 @@ def test_cholesky_and_its_inverse_reproduce_the_matrix_to_30_digits(m: int) -> N
     assert np.abs(dd.subtract(dd.matmul(R, W), dd.exact(np.eye(m))).hi).max() < 1e-28
     assert np.abs(dd.subtract(dd.matmul(R, triangular.solve(R, B)), B).hi).max() < 1e-28
     assert np.abs(dd.subtract(dd.matmul(transposed, triangular.solve_transposed(R, B)), B).hi).max() < 1e-28
+
+
+@pytest.mark.parametrize("exponent", [-1074, -1030, -300, 0, 500, 1023, 1500, np.array([[3], [-1500]]), np.array([-40, 1023])])
+@pytest.mark.filterwarnings("ignore:(over|under)flow encountered")
+def test_scaling_rounds_as_the_c_library_does(exponent: object) -> None:
+    """Whether done by products or not, down to subnormal numbers and up to infinity."""
+    a = dd.DoubleDouble(np.array([[1 / 3, -5e-324], [1e300, 0.0]]), np.array([[1.8e-17, 0.0], [7e283, -0.0]]))
+    scaled = dd.scale(a, exponent)
+    for part, expected in zip(scaled, (np.ldexp(a.hi, exponent), np.ldexp(a.lo, exponent)), strict=True):  # type: ignore[call-overload]
+        np.testing.assert_array_equal(part.view(np.int64), expected.view(np.int64))

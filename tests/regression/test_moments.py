@@ -13,8 +13,10 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from service.regression import products, slices
+from service.regression import double_double as dd
+from service.regression import limbs, products, slices
 from service.regression.grid import DEFAULT_RESOLUTION, place
+from service.regression.limbs import BITS, HALF
 from service.regression.moments import Moments
 
 Array = NDArray[np.float64]
@@ -103,7 +105,7 @@ def test_every_number_of_slices_sums_exactly(spread: float, expected: int, featu
     """Values spread evenly over so many powers of two that blocks are cut into three, four and five slices, in blocks of both layouts."""
     used = set()
     add = slices.Sums.add
-    monkeypatch.setattr(slices.Sums, "add", lambda self, space, count: (used.add(count), add(self, space, count)))
+    monkeypatch.setattr(slices.Sums, "add", lambda self, space: (used.add(space.slices), add(self, space)))
     rng = np.random.default_rng(features)
     Z = rng.uniform(1.0, 2.0, size=(3000, features + 1)) * np.exp2(rng.uniform(0, spread, size=(3000, features + 1)))
     Z *= rng.choice([-1, 1], size=Z.shape)
@@ -113,6 +115,40 @@ def test_every_number_of_slices_sums_exactly(spread: float, expected: int, featu
     columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
     for i, j in itertools.combinations_with_replacement(chosen, 2):
         assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
+@pytest.mark.parametrize("features", [4, 70])
+def test_a_block_whose_later_rows_have_more_digits_is_cut_anew(features: int) -> None:
+    """Small integers first, which fit one slice; then real numbers, and then some of all magnitudes, among them one far above the rest."""
+    rng = np.random.default_rng(features)
+    Z = rng.normal(size=(1500, features + 1))
+    Z[:1000] = rng.integers(-9, 9, size=(1000, features + 1))
+    Z[1300:] *= np.exp2(rng.uniform(-40, 0, size=(200, features + 1)))
+    Z[1400, 1] = 2.0**60
+    moments = learned(Z)
+    chosen = [0, 1, features - 1, features]
+    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
+    for i, j in itertools.combinations_with_replacement(chosen, 2):
+        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
+@pytest.mark.parametrize("lowest", [-4, -30, -110])
+def test_sums_are_scaled_to_double_double_however_far_apart_they_lie(lowest: int) -> None:
+    """Columns of magnitudes that differ by 2^22 a level, so that the smallest only fit float64 when scaled; against rationals."""
+    rng = np.random.default_rng(-lowest)
+    levels = range(lowest, 3)
+    digits = {level: np.tril(rng.integers(-HALF, HALF, size=(3, 3))) for level in levels}
+    for level, plane in digits.items():
+        plane[1, :2] *= level <= lowest // 2 + 1  # the second column is smaller, the third smaller still
+        plane[2] *= level <= lowest + 1
+        plane[range(3), range(3)] = np.abs(plane.diagonal())
+    result, exponents = limbs.scaled(digits, np.zeros(3, dtype=np.int64))
+    for i, j in itertools.product(range(3), repeat=2):
+        row, column = max(i, j), min(i, j)
+        value = sum(int(digits[level][row, column]) * Fraction(2) ** (BITS * level) for level in levels)
+        expected = value / Fraction(2) ** int(exponents[i] + exponents[j])
+        assert abs(dd.to_fraction(result.at((i, j))) - expected) <= abs(expected) * Fraction(2) ** -103 + Fraction(2) ** -1074
+        assert i != j or Fraction(1, 8) <= expected <= 8
 
 
 def test_digits_are_placed_above_values_that_a_heavy_tail_has_yet_to_bring() -> None:
