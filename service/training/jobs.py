@@ -11,14 +11,14 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_store.errors import NotFound, StoreError, StoreFull
+from model_store.errors import CorruptObject, NotFound, StoreError, StoreFull
 from model_store.store import ModelStore
 from service import metrics
 from service.errors import Cancelled, JobLost, UnknownJob
@@ -215,9 +215,7 @@ class Jobs:
 
     def newest(self, *, before: str | None = None) -> Iterator[dict[str, Any]]:
         """The records of all jobs, or of those older than the job `before`, the newest first; read as they are asked for."""
-        for job_id in self._store.job_records.newest(before=before):
-            with suppress(UnknownJob):  # removed meanwhile
-                yield self.record(job_id)
+        return self._readable(self._store.job_records.newest(before=before))
 
     def wait(self, job_id: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """The record once the job is finished, or as it is after `seconds` or when `until` is true."""
@@ -238,15 +236,23 @@ class Jobs:
     def remove_old(self, hours: float, *, most: int) -> int:
         """Remove up to `most` records of jobs that finished more than `hours` ago; how many were removed."""
         removed, limit = 0, timedelta(hours=hours)
-        for job_id in self._store.job_records.oldest():
-            if removed == most or born(job_id) > datetime.now(UTC) - limit:  # the others are younger still
+        for record in self._readable(self._store.job_records.oldest()):
+            if removed == most or born(record["id"]) > datetime.now(UTC) - limit:  # the others are younger still
                 break
-            with suppress(UnknownJob):
-                record = self.record(job_id)
-                if record["state"] in FINISHED and age(record["finished"]) > limit:
-                    self._discard(job_id)
-                    removed += 1
+            if record["state"] in FINISHED and age(record["finished"]) > limit:
+                self._discard(record["id"])
+                removed += 1
         return removed
+
+    def _readable(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """The records of jobs, without those removed meanwhile and damaged ones, which are told in the log and stand in nobody's way."""
+        for job_id in ids:
+            try:
+                yield self.record(job_id)
+            except UnknownJob:
+                pass
+            except CorruptObject as error:
+                log.warning(str(error), extra={"error": type(error).__name__, "job": job_id})
 
     def _put(self, job_id: str, **changes: Any) -> None:
         """Change the record of a job of this process, on a full disk in the room that was held back for it."""

@@ -401,6 +401,22 @@ def test_records_of_finished_jobs_are_removed_when_they_are_old(jobs: Jobs, stor
     assert [record["id"] for record in jobs.newest()] == [made[2], old[made[3]]]
 
 
+def test_a_damaged_record_stands_in_nobodys_way(jobs: Jobs, store: ModelStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The others are listed, and removed when they are old; the damaged one is told and left for whoever restores it."""
+    ages = {"damaged": 72, "old": 48, "new": 0}
+    made = {name: f"{time.time_ns() // 1_000_000 - 3_600_000 * hours:012x}{name}" for name, hours in ages.items()}
+    for name, hours in ages.items():
+        finished = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+        store.job_records.put(made[name], {"id": made[name], "state": "succeeded", "finished": finished})
+    (path,) = tmp_path.rglob(f"{made['damaged']}.json")
+    path.write_bytes(b"{}")
+
+    assert [record["id"] for record in jobs.newest()] == [made["new"], made["old"]]
+    assert jobs.remove_old(24, most=10) == 1
+    assert list(store.job_records.oldest()) == [made["damaged"], made["new"]]
+    assert {record.error for record in caplog.records} == {"CorruptObject"}  # type: ignore[attr-defined]
+
+
 def test_the_record_is_written_only_for_a_job_that_lasts(jobs: Jobs, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short job writes queued, running and its end; a longer one its progress too, about once a second."""
     written: list[dict[str, Any]] = []
