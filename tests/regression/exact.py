@@ -1,10 +1,11 @@
-"""Independent truth for sums and solutions: Python's rational numbers."""
+"""Independent truth for sums and solutions: Python's rational numbers, and the products of another BLAS."""
 
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 Array = NDArray[np.float64]
 
@@ -36,3 +37,9 @@ def least_squares(X: Array, y: Array, *, intercept: bool = True) -> list[Fractio
             if i != k and A[i][k]:
                 A[i] = [a - A[i][k] * b for a, b in zip(A[i], A[k], strict=True)]
     return [line[-1] for line in A]
+
+
+def scipy_syrk(S: Array, out: Array) -> None:
+    """The products of `service.regression.products.Product` by scipy's BLAS, lower triangles only."""
+    for piece, square in zip(S, out, strict=True):
+        square[:] = blas.dsyrk(1.0, piece.T, trans=1).T

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from scipy.linalg import blas
 
 from service.regression import double_double as dd
 from service.regression import limbs, products, slices
@@ -25,12 +24,6 @@ any_float = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=Tru
 ordinary = st.one_of(
     st.floats(-1e6, 1e6), any_float, st.integers(-100, 100).map(float), st.sampled_from([0.0, -0.0, 0.1, 1.0, 2.0**-40, 1e15])
 )
-
-
-def scipy_syrk(S: Array, out: Array) -> None:
-    """The products by scipy's BLAS, lower triangles only."""
-    for piece, square in zip(S, out, strict=True):
-        square[:] = blas.dsyrk(1.0, piece.T, trans=1).T
 
 
 def rows(elements: st.SearchStrategy[float], features: int = 2, most: int = 12) -> st.SearchStrategy[Array]:
@@ -195,7 +188,7 @@ def test_fifty_permutations_chunkings_and_shardings_have_one_fingerprint() -> No
     found = set()
     for trial in range(50):
         order = rng.permutation(len(X))
-        shards = [Moments(5, 2, product=(products.syrk, products.torch_gemm, scipy_syrk)[trial % 3]) for _ in range(1 + trial % 4)]
+        shards = [Moments(5, 2, product=(products.syrk, products.torch_gemm, exact.scipy_syrk)[trial % 3]) for _ in range(1 + trial % 4)]
         for k, chunk in enumerate(np.array_split(order, rng.integers(1, 60))):
             shards[k % len(shards)].add(X[chunk], Y[chunk], threads=1 + trial % 2)
         functools.reduce(lambda merged, shard: merged.merge(shard) or merged, shards)
@@ -405,7 +398,7 @@ def _lower_alone(S: Array, out: Array) -> None:
     out[lower] = (S @ S.swapaxes(1, 2))[lower]
 
 
-@pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, scipy_syrk, _lower_alone])
+@pytest.mark.parametrize("product", [products.syrk, products.torch_gemm, exact.scipy_syrk, _lower_alone])
 def test_this_machine_multiplies_integers_exactly(product: products.Product) -> None:
     """Every BLAS that may form the products passes the start-up test."""
     assert products.self_test(product) is None
