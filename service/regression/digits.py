@@ -21,6 +21,7 @@ from service.regression.slices import Space, Sums, rows_of_block
 from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
+_FIRST = 256  # rows
 _GLANCE = 8  # times as many strays among the first rows of a block as all of it may have: the others are not looked at
 _STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
@@ -91,8 +92,10 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
     blocks = -(-len(rows) // rows_of_block(rows.columns))
     height = -(-len(rows) // blocks)
-    space = Space(rows.columns, height, 1)
+    space = Space(rows.columns, min(_FIRST, height), 1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays
+        while _cut(rows.part(0, space.rows), grid, space) is None:  # a few rows tell of how many slices most of them are
+            space = Space(rows.columns, space.rows, space.slices + 1)
         for start in range(0, len(rows), height):
             block = rows.part(start, start + height)
             space = space if len(block) == space.rows else Space(rows.columns, len(block), space.slices)
@@ -128,8 +131,6 @@ def _cut(block: Rows, grid: Grid, space: Space) -> list[Entries] | None:
             return None
         most -= len(left)
         below.append((left + tile.start * remainder.shape[1], remainder.ravel()[left] - digits.ravel()[left]))
-        if space.by_row and space.slices == 3:
-            space.combine(tile)
     at, rest = (np.concatenate(same) for same in zip(*below, strict=True))
     major, minor = np.divmod(at, space.remainder.shape[1])
     row, column = (major, minor) if space.by_row else (minor, major)

@@ -55,15 +55,18 @@ class Space:
         layer: Array = self._layers[place]
         return layer[tile] if self.by_row else layer
 
-    def combine(self, tile: slice) -> None:
-        """Of rows that are cut into three: S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, while they are in the cache."""
-        first, middle, last, plus, minus, double = self._layers[:, tile]
-        np.add(first, last, out=plus)
-        np.subtract(plus, middle, out=minus)
-        np.add(plus, middle, out=plus)
-        np.add(first, plus, out=double)
-        np.add(double, double, out=double)
-        np.subtract(double, last, out=double)
+    def evaluate(self) -> tuple[Array, Array, Array]:
+        """Of a wide block in three slices: S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, the last in the place of S_1."""
+        for tile in self.tiles():
+            first, middle, last, plus, minus = self._layers[:, tile]
+            np.add(first, last, out=plus)
+            np.subtract(plus, middle, out=minus)
+            np.add(plus, middle, out=plus)
+            np.add(first, plus, out=middle)
+            np.add(middle, middle, out=middle)
+            np.subtract(middle, last, out=middle)
+        _, double, _, plus, minus = self._layers
+        return plus, minus, double
 
     def columns_first(self) -> list[Array]:
         """All layers as [columns, k]."""
@@ -164,17 +167,17 @@ class Sums:
 
 def _factors(space: Space) -> Iterable[Array]:
     """The matrices [columns, k] whose products with themselves belong to the sums of a wide block, in their order."""
-    layers, made = space.columns_first()[: space.slices], space.columns_first()[space.slices :]
+    layers = space.columns_first()
     if space.slices == 3:
-        return layers[0], layers[2], *made
+        return layers[0], layers[2], *(values.T for values in space.evaluate())
     if space.slices == 4:
-        return _combinations_of_four(layers, *made)
-    return chain(layers, (np.add(*pair, out=made[0]) for pair in combinations(layers, 2)))
+        return _combinations_of_four(layers[:4], layers[4])
+    return chain(layers[: space.slices], (np.add(*pair, out=layers[-1]) for pair in combinations(layers[: space.slices], 2)))
 
 
 def _made_of(slices: int) -> int:
     """How many layers a wide block needs besides its slices."""
-    return {1: 0, 3: 3}.get(slices, 1)
+    return {1: 0, 3: 2}.get(slices, 1)
 
 
 def _fitting(rows: int, largest: float) -> int:
