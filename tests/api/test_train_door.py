@@ -89,7 +89,7 @@ def test_a_job_tells_success_and_failure(client: Client, store: ModelStore) -> N
     """The record of a finished job holds the version document, or the error with its paths."""
     client.post("/train", json=LINE)
     client.post("/train", json=LINE | {"targets": [1, 2]})
-    records: list[Any] = [client.get(f"/jobs/{job_id}").json for job_id in store.job_records.ids()]
+    records: list[Any] = [client.get(f"/jobs/{job_id}").json for job_id in store.job_records.oldest()]
     by_state = {record["state"]: record for record in records}
 
     assert set(by_state) == {"succeeded", "failed"}
