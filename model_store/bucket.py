@@ -112,7 +112,7 @@ class BucketObjects:
     def each_object(self, prefix: str) -> Iterator[str]:
         """The names of the objects directly under the prefix, in no order and never all at once; a request per thousand."""
         pages = iter(self._tell(prefix, lambda: obstore.list(self._quick, prefix, chunk_size=PAGE)))
-        while page := self._tell(prefix, lambda: next(pages, None)):
+        while (page := self._tell(prefix, lambda: next(pages, None))) is not None:
             for item in page:
                 folder, _, name = item["path"].rpartition("/")
                 if folder == prefix:

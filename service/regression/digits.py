@@ -21,7 +21,7 @@ from service.regression.slices import Space, Sums, rows_of_block
 from service.regression.strays import Entries, Strays
 
 _BASE = float(1 << BITS)
-_FIRST = 256  # rows
+_FIRST = 256  # rows that tell of how many slices most are, where a block has more
 _GLANCE = 8  # times as many strays among the first rows of a block as all of it may have: the others are not looked at
 _STRIP = 3072  # rows transposed at once: few enough to stay in the cache from their first column to their last
 
@@ -91,11 +91,11 @@ def gram(rows: Rows, grid: Grid, product: Product) -> tuple[Total, int]:
     total = Total()
     strays, sums = Strays(grid, total), Sums(rows.columns, product, total)
     blocks = -(-len(rows) // rows_of_block(rows.columns))
-    height = -(-len(rows) // blocks)
-    space = Space(rows.columns, min(_FIRST, height), 1)
+    height, slices = -(-len(rows) // blocks), 1
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # values outside of the slices overflow here and become strays
-        while _cut(rows.part(0, space.rows), grid, space) is None:  # a few rows tell of how many slices most of them are
-            space = Space(rows.columns, space.rows, space.slices + 1)
+        while height > _FIRST and _cut(rows.part(0, _FIRST), grid, Space(rows.columns, _FIRST, slices)) is None:
+            slices += 1
+        space = Space(rows.columns, height, slices)
         for start in range(0, len(rows), height):
             block = rows.part(start, start + height)
             space = space if len(block) == space.rows else Space(rows.columns, len(block), space.slices)

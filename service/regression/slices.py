@@ -41,8 +41,7 @@ class Space:
         self._layers = np.empty((slices + (_made_of(slices) if self.by_row else 0), *shape))
         self.remainder = np.empty((min(rows, max(1, _TILE // columns)), columns) if self.by_row else shape)
         if not self.by_row:
-            for memory in (self._layers, self.remainder):
-                memory[..., rows:] = 0.0
+            self.remainder[:, rows:] = 0.0  # and so the digits that are cut from it
         self.most_strays = max(_STRAY_SHARE, _STRAY_COLUMNS / columns if self.by_row else 0.0) * rows * columns
 
     def tiles(self) -> list[slice]:
@@ -55,8 +54,8 @@ class Space:
         layer: Array = self._layers[place]
         return layer[tile] if self.by_row else layer
 
-    def evaluate(self) -> tuple[Array, Array, Array]:
-        """Of a wide block in three slices: S_0 t^2 + S_1 t + S_2 at t = 1, -1 and 2, the last in the place of S_1."""
+    def evaluate(self) -> None:
+        """Of a wide block in three slices: S_0 t^2 + S_1 t + S_2 at t = 1 and -1 in the further layers, and at 2 in the place of S_1."""
         for tile in self.tiles():
             first, middle, last, plus, minus = self._layers[:, tile]
             np.add(first, last, out=plus)
@@ -65,8 +64,6 @@ class Space:
             np.add(first, plus, out=middle)
             np.add(middle, middle, out=middle)
             np.subtract(middle, last, out=middle)
-        _, double, _, plus, minus = self._layers
-        return plus, minus, double
 
     def columns_first(self) -> list[Array]:
         """All layers as [columns, k]."""
@@ -169,7 +166,8 @@ def _factors(space: Space) -> Iterable[Array]:
     """The matrices [columns, k] whose products with themselves belong to the sums of a wide block, in their order."""
     layers = space.columns_first()
     if space.slices == 3:
-        return layers[0], layers[2], *(values.T for values in space.evaluate())
+        space.evaluate()
+        return [layers[place] for place in (0, 2, 3, 4, 1)]
     if space.slices == 4:
         return _combinations_of_four(layers[:4], layers[4])
     return chain(layers[: space.slices], (np.add(*pair, out=layers[-1]) for pair in combinations(layers[: space.slices], 2)))
