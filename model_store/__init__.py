@@ -6,8 +6,8 @@ Invariant: this package knows neither HTTP nor regression and imports only the s
 from model_store.aliases import AliasRecord
 from model_store.collect import Collected
 from model_store.manifest import Manifest
-from model_store.names import check_alias, check_name
+from model_store.names import LIVE, check_alias, check_name
 from model_store.retention import Retired
-from model_store.store import LIVE, ModelStore
+from model_store.store import ModelStore
 
 __all__ = ["LIVE", "AliasRecord", "Collected", "Manifest", "ModelStore", "Retired", "check_alias", "check_name"]

@@ -3,6 +3,7 @@
 Invariant: the numbers are gap-free from 1 and a record never changes, so a reader who knows one finds the next by a single probe.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Self
 
@@ -66,6 +67,11 @@ def read(objects: Objects, model: str, alias: str, seq: int) -> AliasRecord:
     return record
 
 
+def moves(objects: Objects, model: str, alias: str) -> Iterator[AliasRecord]:
+    """Every move, the latest first; read as they are asked for."""
+    return (read(objects, model, alias, seq) for seq in range(last(objects, model, alias), 0, -1))
+
+
 def current(objects: Objects, model: str) -> dict[str, int]:
     """The version that each alias of the model names, by the alias."""
     named = {}
@@ -85,7 +91,7 @@ def draft(alias: str, version: int | None, *, who: str, reason: str, idempotency
 
 
 def append(objects: Objects, model: str, move: AliasRecord, *, expect: int | None = None) -> AliasRecord:
-    """Makes the move under the first free number and returns it as recorded.
+    """Makes the move at this moment under the first free number and returns it as recorded.
 
     With `expect`, only directly after a record naming that version: the check and the put-if-absent together are a compare-and-set.
     Raises Conflict if another version is current.
@@ -98,7 +104,7 @@ def append(objects: Objects, model: str, move: AliasRecord, *, expect: int | Non
                 raise Conflict(
                     f"alias {move.alias} of model {model} names version {named}, not {expect} as expected: read it again, then repeat"
                 )
-        move = replace(move, seq=seq + 1)
+        move = replace(move, seq=seq + 1, time=timestamp())
         try:
             objects.create(record_key(model, move.alias, move.seq), seal(asdict(move)))
         except AlreadyExists:

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_store.errors import BadArchive, CorruptObject, Forgotten, UnsupportedFormat
 from model_store.manifest import Manifest
@@ -51,7 +51,7 @@ def pack(store: ModelStore, model: str, version: int) -> bytes:
 
     Raises NotFound for what is not there, CorruptObject for what is damaged.
     """
-    manifest = store.manifest(model, version)
+    manifest = replace(store.manifest(model, version), intent=None)  # which is of this store
     blobs = {name: store.blob(digest) for name, digest in manifest.blobs.items()}
     try:
         memory = {name: store.remembered(manifest, name) for name in manifest.memory}

@@ -1,20 +1,38 @@
 """What one version is: its lineage, the digests of its blobs and of its memory, and the caller's document.
 
 Invariant: a Manifest that exists is valid, and equals what its own bytes read back as.
-Formats: 2 tells the memory from the blobs; 1 had no memory, and everything in its blobs.
+Formats: 3 tells the intent; 2 has none; 1 had no memory either, and everything in its blobs.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self, cast
 
 from model_store.errors import InvalidDocument, InvalidName
 from model_store.names import check_name, is_digest
 from model_store.sealed import damaged, is_timestamp, require, seal, unseal_any
 
-FORMAT = 2
+FORMAT = 3
 _WORD = re.compile(r"[a-z][a-z_-]{0,31}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What was to follow on a version that was asked for under a key, for a retry to end it: with `promote` the move of `live` by `who`.
+
+    With `expect`, only while `live` names that version. Raises InvalidDocument for fields of a wrong type.
+    """
+
+    idempotency_key: str
+    who: str
+    promote: bool
+    expect: int | None
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.idempotency_key, str) and isinstance(self.who, str), "idempotency_key and who must be text")
+        require(isinstance(self.promote, bool), "promote must be true or false")
+        require(self.expect is None or is_count(self.expect), "expect must be a whole number from 1, or nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +57,7 @@ class Manifest:
     memory: dict[str, str]
     document: dict[str, Any]
     libraries: dict[str, str]
-    format: int = FORMAT
+    intent: Intent | None = None
 
     def __post_init__(self) -> None:
         require(isinstance(self.model, str), "model must be text")
@@ -58,11 +76,11 @@ class Manifest:
                 check_name(name, "blob")
         require(isinstance(self.document, dict), "document must be a JSON object")
         require(_maps_text(self.libraries), "libraries must map text to text")
-        require(self.format == FORMAT, f"format must be {FORMAT}")
 
     def to_bytes(self) -> bytes:
         """The sealed canonical JSON; InvalidDocument if the document, or a text, is not JSON."""
-        return seal({name: getattr(self, name) for name in _BODY}, number=FORMAT)
+        body = {name: getattr(self, name) for name in _BODY}
+        return seal(body, number=2) if self.intent is None else seal(body | {"intent": asdict(self.intent)}, number=3)
 
     @classmethod
     def from_bytes(cls, data: bytes, key: str) -> Self:
@@ -71,18 +89,25 @@ class Manifest:
         if number == 1:
             body.setdefault("memory", {})
         try:
+            intent = _intent(body.pop("intent", None)) if number == FORMAT else None
             require(set(body) == _BODY, "its fields are not those of a manifest")
-            return cls(**body)
+            return cls(**body, intent=intent)
         except (InvalidName, InvalidDocument) as error:
             raise damaged(key, str(error)) from error
 
 
-_BODY = {field.name for field in fields(Manifest)} - {"format"}
+_BODY = {field.name for field in fields(Manifest)} - {"intent"}
+_INTENT = {field.name for field in fields(Intent)}
 
 
 def is_count(value: object) -> bool:
     """Whether the value is a whole number from 1; True is none."""
     return type(value) is int and value >= 1
+
+
+def _intent(value: object) -> Intent:
+    require(isinstance(value, dict) and set(value) == _INTENT, "its intent has other fields than an intent")
+    return Intent(**cast("dict[str, Any]", value))
 
 
 def _maps_text(value: object) -> bool:

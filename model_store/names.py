@@ -7,6 +7,7 @@ import re
 
 from model_store.errors import InvalidName
 
+LIVE = "live"  # the alias that is served by default
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")

@@ -1,7 +1,7 @@
 """The store of models: publish, read, move aliases, roll back, delete, collect, and the records of jobs.
 
 Invariant: whatever the instant at which a process dies, the store is as it was before the call or as it is after it, but for
-an unaliased version or leftovers that `collect` removes; and whatever is read back has been verified.
+an unaliased version, which a retry under its key ends, or leftovers that `collect` removes; and whatever is read back has been verified.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,16 @@ from model_store import memory as memories
 from model_store.aliases import AliasRecord
 from model_store.blobs import digests, key_of, put, require
 from model_store.collect import Collected, collect
+from model_store.commits import commit, committed
 from model_store.errors import Conflict, UnknownAlias
 from model_store.job_records import JobRecords
-from model_store.manifest import Manifest
+from model_store.manifest import Intent, Manifest
 from model_store.memory import Memory
-from model_store.names import check_alias, check_name, is_digits, number
+from model_store.names import LIVE, check_alias, check_name, is_digits, number
 from model_store.objects import LocalObjects
 from model_store.retention import Retired, retire
 from model_store.sealed import timestamp
 from model_store.storage import Objects
-
-LIVE = "live"
 
 
 class ModelStore:
@@ -67,13 +66,13 @@ class ModelStore:
         promote: bool = True,
         expect: int | None = None,
         who: str = "",
-        reason: str = "",
         idempotency_key: str | None = None,
     ) -> Manifest:
         """Stores a new version and, with `promote`, moves `live` to it; returns its manifest as it reads back.
 
         Durable in this order: blobs and memory, manifest (which claims the next number), the model's mark, the move of `live`, which
         is the commit. With `expect`, only while `live` names that version; otherwise the new one is deleted and Conflict raised.
+        What a process that dies has begun with an `idempotency_key`, `committed` ends.
         `memory` holds bytes, or digests of memory that the model has. Raises InvalidDocument, before anything is written, for fields
         that cannot be stored, and Forgotten if memory given by its digest is not there any more.
         """
@@ -91,22 +90,17 @@ class ModelStore:
             memory=memories.digests(memory),
             document=dict(document),
             libraries=dict(libraries or {}),
+            intent=None if idempotency_key is None else Intent(idempotency_key=idempotency_key, who=who, promote=promote, expect=expect),
         )
         data = draft.to_bytes()
-        move = aliases.draft(LIVE, None, who=who, reason=reason, idempotency_key=idempotency_key)
+        move = aliases.draft(LIVE, None, who=who, reason=operation, idempotency_key=idempotency_key)
         with self._objects.shared():
             for name, digest in draft.blobs.items():
                 put(self._objects, key_of(digest), blobs[name])
             memories.put(self._objects, model, memory, draft.memory)
             manifest = versions.claim(self._objects, draft, data)
             self._newest_seen[model] = manifest.version
-            models.mark(self._objects, model)
-            try:
-                if promote:
-                    aliases.append(self._objects, model, replace(move, version=manifest.version), expect=expect)
-            except Conflict:
-                versions.bury(self._objects, model, manifest.version)
-                raise
+            commit(self._objects, manifest, replace(move, version=manifest.version) if promote else None, expect=expect)
         return manifest
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -179,17 +173,13 @@ class ModelStore:
         top = last if before is None else min(last, before - 1)
         return [aliases.read(self._objects, model, name, seq) for seq in range(top, max(top - limit, 0), -1)]
 
-    def committed(self, model: str, idempotency_key: str, *, since: str) -> AliasRecord | None:
-        """The move of `live` that was made with this key at or after the time `since` (as records have it); None if there is none."""
-        if not self.has_model(model):
-            return None
-        for seq in range(self._last(model, LIVE), 0, -1):
-            record = aliases.read(self._objects, model, LIVE, seq)
-            if record.idempotency_key == idempotency_key:
-                return record
-            if record.time < since:
-                break
-        return None
+    def committed(self, model: str, idempotency_key: str, *, since: str) -> int | None:
+        """The version published with this key at or after the time `since` (as records have it); None if there is none.
+
+        Where a process died before it moved `live`, that is done now; or the version is deleted if it expected another one to be live.
+        """
+        with self._objects.shared():
+            return committed(self._objects, model, idempotency_key, since=since, newest=self._newest(check_name(model)))
 
     def aliases(self, model: str) -> dict[str, int]:
         """The version that each alias of the model names."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from model_store.store import LIVE
+from model_store.names import LIVE
 from service.commands.completing import MODEL, VERSION
 from service.commands.places import at_service, opened, place_at
 from service.commands.telling import as_json, print_json, tell, tells_errors

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from model_store.names import is_digits
+from model_store.names import LIVE, is_digits
 from model_store.opening import Opened
-from model_store.store import LIVE, ModelStore
+from model_store.store import ModelStore
 from service.config import Config
 from service.errors import Invalid
 from service.training.comparison import comparison

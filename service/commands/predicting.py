@@ -17,7 +17,7 @@ from polars.io.plugins import register_io_source
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from model_store.store import LIVE
+from model_store.names import LIVE
 from service.client.problem import Problem
 from service.commands.files import whole_file
 from service.commands.places import opened, service_at

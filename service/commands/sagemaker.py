@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from model_store.errors import NotFound, StoreError
+from model_store.names import LIVE
 from model_store.opening import Opened
-from model_store.store import LIVE, ModelStore
+from model_store.store import ModelStore
 from service.commands.telling import explained, one_blas_thread
 from service.config import Config
 from service.errors import Invalid, PlumblineError, Unreadable

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from model_store.store import LIVE, ModelStore
+from model_store.names import LIVE
+from model_store.store import ModelStore
 from service.errors import MOST_ERRORS, Contradiction, Invalid
 from service.regression.limbs import Integers
 from service.training.holders import Holders, purged_document

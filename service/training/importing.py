@@ -59,7 +59,6 @@ def import_version(
         libraries=source.libraries,
         promote=promote,
         who=who,
-        reason="import",
         idempotency_key=idempotency_key,
     )
 

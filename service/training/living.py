@@ -12,7 +12,8 @@ import numpy as np
 
 from model_store.errors import Conflict, Forgotten, UnknownAlias
 from model_store.manifest import Manifest
-from model_store.store import LIVE, ModelStore
+from model_store.names import LIVE
+from model_store.store import ModelStore
 from service.errors import Contradiction, Invalid, PreconditionFailed
 from service.regression.schema import Schema
 from service.training.framing import columns_of

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from model_store.manifest import Manifest
-from model_store.store import LIVE, ModelStore
+from model_store.names import LIVE
+from model_store.store import ModelStore
 from service.errors import Contradiction, Invalid
 from service.training.living import Base, Change, commit
 from service.training.living_options import LivingOptions

@@ -72,6 +72,5 @@ def publish(store: ModelStore, schema: Schema, memory: Memory, solved: Solved, m
         promote=making.promote,
         expect=making.expect,
         who=making.who,
-        reason=making.operation,
         idempotency_key=making.idempotency_key,
     )

@@ -55,10 +55,8 @@ class Work:
         asked = self.submission
         if asked.idempotency_key is None or asked.since is None:
             return None
-        record = self.store.committed(model, asked.idempotency_key, since=asked.since)
-        if record is None or record.version is None:
-            return None
-        return purged_document(self.store, self.store.manifest(model, record.version))
+        version = self.store.committed(model, asked.idempotency_key, since=asked.since)
+        return None if version is None else purged_document(self.store, self.store.manifest(model, version))
 
 
 class _Watched:

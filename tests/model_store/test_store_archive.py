@@ -46,6 +46,16 @@ def test_an_archive_gives_back_what_the_store_holds(store: ModelStore, manifest:
     assert pack(store, "m", 1) == archive.to_bytes() == data
 
 
+def test_an_archive_does_not_tell_what_was_asked_of_its_store(store: ModelStore) -> None:
+    """A key under which the version was published, and by whom, stay where that was."""
+    store.publish("m", blobs={}, document={}, who="ann", idempotency_key="order-17")
+    data = pack(store, "m", 1)
+
+    assert store.manifest("m", 1).intent is not None
+    assert unpack(data).manifest.intent is None
+    assert b"order-17" not in data
+
+
 def test_a_version_that_remembers_nothing_any_more_is_packed_without(store: ModelStore, manifest: Manifest) -> None:
     """Dropped memory is absent, all of it, and the version is an archive still."""
     for _ in range(2):

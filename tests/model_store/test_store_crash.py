@@ -166,6 +166,91 @@ def test_a_second_publish_may_die_anywhere(tmp_path: Path) -> None:
     assert steps > 30
 
 
+LONG_AGO = "2000-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("promote", [True, False])
+def test_a_publish_under_a_key_may_die_anywhere_and_be_repeated(tmp_path: Path, *, promote: bool) -> None:
+    """After every death, a retry that asks first whether it was committed leaves one version, live if it was to be."""
+    seen = set()
+
+    def publish(store: ModelStore) -> Manifest:
+        content, memory = {"state_dict": b"weights"}, {"moments": b"moments"}
+        return store.publish("m", blobs=content, memory=memory, document={}, who="ann", promote=promote, idempotency_key="k")
+
+    def check(store: ModelStore) -> None:
+        found = store.committed("m", "k", since=LONG_AGO)
+        seen.add(found)
+        version = found or publish(store).version
+        assert (version, store.versions("m"), live(store)) == (1, [1], 1 if promote else None)
+        assert [(move.version, move.who, move.reason) for move in store.alias_history("m", "live")] == [(1, "ann", "train")] * promote
+        assert store.committed("m", "k", since=LONG_AGO) == 1
+        assert store.committed("m", "another", since=LONG_AGO) is None
+        check_readable(store)
+
+    after_every_death(tmp_path, ModelStore.models, publish, check)
+    assert seen == {None, 1}
+
+
+@pytest.mark.parametrize("overtaken", [True, False])
+def test_an_expecting_publish_may_die_anywhere_and_be_repeated(tmp_path: Path, *, overtaken: bool) -> None:
+    """After every death, what expected another version to be live is deleted unless it was committed in time; else it is committed once."""
+    seen = set()
+
+    def change(store: ModelStore) -> Manifest:
+        return store.publish("m", blobs={}, document={}, parent=1, expect=1, idempotency_key="k")
+
+    def check(store: ModelStore) -> None:
+        committed_before = live(store) == 2
+        if overtaken:
+            winner = store.publish("m", blobs={}, document={})
+        found = store.committed("m", "k", since=LONG_AGO)
+        seen.add((committed_before, found))
+        history = [move.version for move in store.alias_history("m", "live")]
+        if overtaken:
+            assert (found, live(store)) == (2 if committed_before else None, winner.version)
+            assert history == ([1, 2] if committed_before else [1]) + [winner.version]
+            assert store.versions("m") == history
+        else:
+            version = found or change(store).version
+            assert (version, live(store), store.versions("m")) == (2, 2, [1, 2])
+        check_readable(store)
+
+    after_every_death(tmp_path, publish(1), change, check)
+    assert seen == ({(False, None), (True, 2)} if overtaken else {(False, None), (False, 2), (True, 2)})
+
+
+def test_a_retry_may_end_what_its_first_attempt_still_works_on(root: Path) -> None:
+    """A process that was given up but lives on meets its own version as `live`, or behind others, and takes its publish for done."""
+
+    class Slow(LocalObjects):
+        """Does `meanwhile` before it makes the move of `live`."""
+
+        meanwhile: Action
+
+        def create(self, key: str, data: bytes) -> None:
+            if "/aliases/" in key and (meanwhile := self.__dict__.pop("meanwhile", None)):
+                meanwhile(ModelStore.open(root))
+            super().create(key, data)
+
+    def retried(store: ModelStore) -> None:
+        assert store.committed("m", "first", since=LONG_AGO) == 2
+
+    def overtaken(store: ModelStore) -> None:
+        assert store.committed("m", "second", since=LONG_AGO) == 3
+        store.publish("m", blobs={}, document={})
+
+    store = ModelStore.open(root)
+    store.publish("m", blobs={}, document={})
+    for parent, key, meanwhile in ((1, "first", retried), (2, "second", overtaken)):
+        objects = Slow(root)
+        objects.meanwhile = meanwhile
+        manifest = ModelStore(objects).publish("m", blobs={}, document={}, parent=parent, expect=parent, idempotency_key=key)
+        assert manifest.version == parent + 1
+    assert (store.versions("m"), live(store)) == ([1, 2, 3, 4], 4)
+    assert [move.version for move in store.alias_history("m", "live")] == [1, 2, 3, 4]
+
+
 def test_a_deletion_may_die_anywhere(tmp_path: Path) -> None:
     """After every death the version is there and whole or gone, and the next publish gets a number of its own."""
     seen = set()

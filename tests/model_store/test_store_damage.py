@@ -120,11 +120,11 @@ def test_what_is_not_a_record_is_damage_not_a_traceback(filled: ModelStore, root
 
 def test_a_record_of_a_newer_release_asks_for_an_upgrade(filled: ModelStore, root: Path) -> None:
     """A whole record of an unknown format is not called damaged."""
-    (root / "models/m/versions/1.json").write_bytes(sealed({"new": "fields"}, 3))
+    (root / "models/m/versions/1.json").write_bytes(sealed({"new": "fields"}, 4))
     with pytest.raises(UnsupportedFormat) as caught:
         filled.manifest("m", 1)
     assert str(caught.value) == (
-        "models/m/versions/1.json has a format that this release does not read (it reads 1 to 2): upgrade the service"
+        "models/m/versions/1.json has a format that this release does not read (it reads 1 to 3): upgrade the service"
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from model_store import AliasRecord, Manifest, ModelStore
 from model_store.errors import CorruptObject, InvalidDocument, InvalidName, NotFound, UnknownModel, UnknownVersion
 from model_store.job_records import TOGETHER
+from model_store.manifest import Intent
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -35,7 +36,6 @@ def test_a_version_reads_back_as_it_was_published(store: ModelStore) -> None:
         fingerprint="f" * 64,
         libraries={"torch": "2"},
         who="ann",
-        reason="new rows",
         idempotency_key="k1",
     )
     assert second == Manifest(
@@ -54,13 +54,13 @@ def test_a_version_reads_back_as_it_was_published(store: ModelStore) -> None:
         memory={},
         document={"fit": {"n": 3, "r2": 0.1}, "names": ["é", None, True]},
         libraries={"torch": "2"},
-        format=2,
+        intent=Intent(idempotency_key="k1", who="ann", promote=True, expect=None),
     )
     assert TIME.fullmatch(second.created)
     assert (store.manifest("m", 1), store.manifest("m", 2)) == (first, second)
     assert {name: store.blob(digest) for name, digest in second.blobs.items()} == {"state_dict": b"weights", "moments": b""}
     record = store.alias("m", "live")
-    assert record == AliasRecord(alias="live", seq=2, version=2, time=record.time, who="ann", reason="new rows", idempotency_key="k1")
+    assert record == AliasRecord(alias="live", seq=2, version=2, time=record.time, who="ann", reason="learn", idempotency_key="k1")
 
 
 def test_the_files_are_those_of_the_plan(store: ModelStore, root: Path) -> None:
@@ -144,7 +144,7 @@ def test_publishing_mends_a_damaged_blob(store: ModelStore, root: Path) -> None:
         ("libraries", {1: "a"}, "libraries must map text to text"),
         ("who", "\udfff", "the record cannot be written as JSON"),
         ("who", None, "who and reason must be text"),
-        ("idempotency_key", 7, "idempotency_key must be text, or nothing"),
+        ("idempotency_key", 7, "idempotency_key and who must be text"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_before_anything_is_written(
