@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PARALLEL := --numprocesses $(PROCESSES) --dist loadfile
 COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
 
-.PHONY: help run test check unit coverage slow soak browser container lock clean
+.PHONY: help run test check unit coverage slow clients soak browser container lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ coverage: $(VENV)/development  ## the same with coverage, one file at a time
 
 slow: $(VENV)/development  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+clients:  ## environments of other servers' clients for the slow tests, which make them otherwise
+	$(PYTHON) -m tests.operations.foreign
 
 soak: $(VENV)/development  ## five minutes of mixed load on one service
 	$(BIN)/python -m pytest -m soak tests/operations

@@ -1,4 +1,4 @@
-"""How Gunicorn runs Plumbline: web workers, one trainer pool beside them, and nothing of torch before the fork.
+"""How Gunicorn runs Plumbline: web workers, one trainer pool beside them; torch is imported before the fork, and not used.
 
 `python -m service serve` starts it; every value comes from `service.config`.
 """
@@ -80,13 +80,13 @@ worker_class = "service.worker.worker.Worker"
 workers = settings.workers
 threads = settings.threads
 worker_tmp_dir = str(run_dir)
-preload_app = False  # a worker forked after torch was used hangs, and CUDA does not survive a fork
+preload_app = False  # a worker forked after torch was used hangs, and CUDA does not survive a fork; `Worker.check_config` imports it
 keepalive = 75
 sendfile = False  # it would wait for the client; the worker sends everything as clients take it
 timeout = 120
 graceful_timeout = settings.graceful_seconds
 control_socket_disable = True
-# With its number of workers named, Gunicorn need not import the application, and with it torch, before the fork.
+# With its number of workers named, Gunicorn need not import the application before the fork.
 dirty_apps = [f"service.training.trainer:Trainer:{settings.trainers}"]
 dirty_workers = settings.trainers
 dirty_timeout = 86_400  # bounds only the hand-over of a job, which takes a millisecond; a training runs as long as it runs

@@ -134,7 +134,7 @@ def test_flask_is_known_to_the_doors_alone() -> None:
     ],
 )
 def test_a_process_loads_only_what_it_needs(code: str, absent: set[str], tmp_path: Path) -> None:
-    """Nothing of torch or prometheus_client before the fork, and nothing that only trainings need in a web worker."""
+    """Nothing of prometheus_client before the fork, torch only when it is due, and nothing that only trainings need in a web worker."""
     environ = {"PATH": "/usr/bin:/bin", "PLUMBLINE_STORE": str(tmp_path / "store"), "_PLUMBLINE_RUN_DIR": str(tmp_path)}
 
     done = subprocess.run(

@@ -7,6 +7,8 @@ Who connected before the worker was told to stop is answered, and who comes late
 by the kernel and cut off at the end.
 """
 
+import gc
+import importlib
 import logging
 import os
 import threading
@@ -33,6 +35,7 @@ from service.worker.waiting import Waiting
 log = logging.getLogger("plumbline.worker")
 SHORT = 1 << 17  # bytes of a body that is answered in the main loop, some milliseconds of work at most
 
+SHARED = ("torch", "flask")
 TYPES = {"CONTENT-TYPE", "ACCEPT"}
 TABLES = ("csv", "arrow", "parquet", "ndjson")
 
@@ -54,6 +57,19 @@ class Worker(Connections):
         self._queue: deque[Any] = deque()  # predictions that wait for a thread
         self._running = 0  # predictions in threads
         self._app: Any = None
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """The master's last step before it forks, its sockets open: have torch, and Flask, in the memory that all its processes share.
+
+        They start in a fifth of the time then. To import it starts no thread and touches no device. What is frozen is not walked by
+        any process's garbage collector, which would write to every page of it and so copy it.
+        """
+        super().check_config(cfg, log)
+        for name in SHARED:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
 
     def load_wsgi(self) -> None:
         """Load the application, and let it know of this worker."""

@@ -28,6 +28,12 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def kill(pid: int) -> None:
+    """Kill a process and see it end, which takes a moment where its memory is large or its priority low."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid), "the end of a killed process")
+
+
 def descendants(pid: int) -> set[int]:
     """The living processes that `pid` started, and those that they did."""
     children: dict[int, list[int]] = {}

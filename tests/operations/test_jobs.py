@@ -1,7 +1,5 @@
 """Jobs in a real service: cancelled while they run, polled, retried after a crash, and run two at a time."""
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.processes import wait_for_trainer, wait_until
+from tests.operations.processes import kill, wait_for_trainer, wait_until
 from tests.operations.test_death import ask_train, large_csv
 from tests.support import Reply, Service, ask
 
@@ -126,7 +124,7 @@ def test_a_retry_after_a_killed_trainer_trains_once(shared: Service, seconds: fl
     accepted = ask_train(service, body, headers | LATER, model)
     wait_until(lambda: state(service, accepted) != "queued", "a running job")
     time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
+    kill(pid)
     killed = time.monotonic()
     wait_until(lambda: state(service, accepted) != "running", "the end of the job")
     assert time.monotonic() - killed < 5

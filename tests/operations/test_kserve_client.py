@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.foreign import foreign_python
+from tests.operations.foreign import KSERVE, foreign_python
 from tests.operations.test_inference_clients import MODEL, ROWS, native, rent
 from tests.support import Service
 
@@ -39,7 +39,7 @@ asyncio.run(main())
 @pytest.mark.slow
 def test_kserve_client(rent: Service) -> None:
     """`InferenceRESTClient` finds everything ready, predicts in JSON and in binary bit for bit as `/predict`, and shows our errors."""
-    python = foreign_python("kserve==0.21.0")
+    python = foreign_python(KSERVE)
     done = subprocess.run([python, "-c", PROGRAM, rent.url, MODEL, json.dumps(ROWS.tolist())], capture_output=True, timeout=100, check=True)
     said: dict[str, Any] = json.loads(done.stdout)
 
@@ -74,7 +74,7 @@ asyncio.run(main(sys.argv[1]))
 def test_kserve_client_by_its_first_protocol(service: Service) -> None:
     """With v1, its default, the client finds the model ready, predicts, explains, and shows the texts of our errors."""
     trained = service.post("/train", {"model": "kserved", "instances": [[0], [1], [2], [4]], "targets": [1, 3, 5, 9]})
-    python = foreign_python("kserve==0.21.0")
+    python = foreign_python(KSERVE)
     done = subprocess.run([python, "-c", PROGRAM_V1, service.url], capture_output=True, text=True, timeout=100, check=False)
 
     assert (trained.status, done.returncode) == (201, 0), done.stderr

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.operations.foreign import foreign_python
+from tests.operations.foreign import MLSERVER, foreign_python
 from tests.operations.test_inference_clients import FEATURES, INFER, MODEL, ROWS, native, rent
 from tests.support import Service
 
 __all__ = ["rent"]  # a fixture
-REQUIREMENT = "mlserver==1.7.1"
 CODECS = """\
 import json, sys, urllib.request
 import numpy as np
@@ -35,7 +34,7 @@ print(json.dumps([predictions(NumpyRequestCodec.encode_request(rows)), predictio
 @pytest.mark.slow
 def test_mlserver_codecs(rent: Service) -> None:
     """What MLServer's codecs make of an array and of a frame is answered bit for bit as `/predict`, in a form that they read."""
-    command = [foreign_python(REQUIREMENT), "-c", CODECS, rent.url + INFER, json.dumps(FEATURES), json.dumps(ROWS.tolist())]
+    command = [foreign_python(MLSERVER), "-c", CODECS, rent.url + INFER, json.dumps(FEATURES), json.dumps(ROWS.tolist())]
     done = subprocess.run(command, capture_output=True, timeout=100, check=True)
 
     predictions = native(rent)["predictions"]
@@ -53,7 +52,7 @@ def test_mlserver_infer(rent: Service, tmp_path: Path, together: int, *, binary:
         for place, row in enumerate(ROWS.tolist())
     ]
     asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    command = [foreign_python(REQUIREMENT).with_name("mlserver"), "infer", "--url", rent.url.removeprefix("http://")]
+    command = [foreign_python(MLSERVER).with_name("mlserver"), "infer", "--url", rent.url.removeprefix("http://")]
     command += ["--model-name", MODEL, "--input-data-path", asked, "--output-data-path", answered, "--batch-size", str(together)]
     subprocess.run([*command, *(["--binary-data"] if binary else [])], capture_output=True, timeout=100, check=True)
 

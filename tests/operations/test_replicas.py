@@ -11,7 +11,7 @@ import pytest
 
 from tests.buckets import Endpoint
 from tests.operations.clients import Kept, connections_to
-from tests.operations.processes import alive, wait_for_trainer, wait_for_workers, wait_until
+from tests.operations.processes import alive, kill, wait_for_trainer, wait_for_workers, wait_until
 from tests.support import Service
 
 pytestmark = pytest.mark.slow
@@ -154,7 +154,7 @@ def test_the_sync_goes_on_after_its_death(pair: tuple[Service, Service]) -> None
     publish(one, model, 1)
     wait_until(lambda: predicted(other, model) == (200, "1"), "the first version")
     killed = wait_for_trainer(other)
-    os.kill(killed, signal.SIGKILL)
+    kill(killed)
     publish(one, model, 2)
     wait_until(lambda: predicted(other, model) == (200, "2"), "a version after the sync's death")
     assert wait_for_trainer(other) != killed

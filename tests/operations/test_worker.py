@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.worker.sharing import Sharing
-from tests.operations.processes import holder, wait_for_workers, wait_until
+from tests.operations.processes import holder, wait_for_trainer, wait_for_workers, wait_until
 from tests.support import Service, ask
 
 LINE = {"model": "worker", "instances": [[0], [1], [2]], "targets": [1, 3, 5]}
@@ -166,6 +166,33 @@ def test_workers_have_processors_of_their_own(start_service: Callable[..., Servi
     assert set.union(*kept.values()) == everywhere
     assert any(allowed == kept[pid] for pid, allowed in threads)
     assert all(allowed in (kept[pid], everywhere) for pid, allowed in threads)  # libraries make some before
+
+
+def test_torch_is_in_memory_once(start_service: Callable[..., Service]) -> None:
+    """The master has torch, not used: it runs no other thread; and each of its processes shares most of its memory with it."""
+    service = start_service()
+    assert service.process is not None
+    master = service.process.pid
+    workers = wait_for_workers(service, 2)
+    forked = {*workers, wait_for_trainer(service)}
+
+    assert "libtorch_cpu" in Path(f"/proc/{master}/maps").read_text()
+    assert _threads(master) == {master}
+    assert min(_megabytes(pid, "Shared_Dirty") for pid in forked) > 60
+    assert max(_megabytes(pid, "Private_Dirty") for pid in workers) < 60
+    assert max(_processor_seconds(pid) for pid in workers) < _processor_seconds(master)
+
+
+def _megabytes(pid: int, kind: str) -> float:
+    """Memory of a process of a kind that `smaps_rollup` tells."""
+    (line,) = (line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith(f"{kind}:"))
+    return int(line.split()[1]) / 1024
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process has used up."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_threads_come_after_the_main_loop(start_service: Callable[..., Service]) -> None:
