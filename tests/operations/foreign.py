@@ -17,8 +17,7 @@ def foreign_python(requirement: str) -> Path:
     python, whole = folder / "bin" / "python", folder / "whole"
     if not whole.exists():  # what an interrupted installation left is made anew
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        quick = ["--quiet", "--disable-pip-version-check", "--no-compile"]  # little of it is ever imported
-        subprocess.run([python, "-m", "pip", "install", *quick, requirement], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement], check=True)
         whole.touch()
     return python
 
