@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.tokens import ensure_write_token
 
 RUN_DIR = "_PLUMBLINE_RUN_DIR"
 PREFIX = "plumbline-run."
+STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 WELCOME = """\
 Plumbline listens on http://{address}
   train    curl -s http://{address}/train -H 'Content-Type: application/json'{token} \\
@@ -113,14 +115,24 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - the hook's signature
     print(WELCOME.format(address=f"{host}:{settings.port}", token=token), end="", flush=True)  # noqa: T201
 
 
-def on_dirty_starting(pool: Any) -> None:  # noqa: ARG001 - the hook's signature
-    """The trainer inherits the listening socket; kept open, it would take in connections that nobody accepts any more."""
+def on_dirty_starting(pool: Any) -> None:
+    """The trainer inherits the listening socket; kept open, it would take in connections that nobody accepts any more.
+
+    And it inherits what its supervisor does with a signal, until it has its own handlers: what comes before is kept for them.
+    """
     for listener in master[0].LISTENERS:
         listener.sock.close()
 
+    def hold(how: int) -> None:
+        if os.getpid() == pool.pid:
+            signal.pthread_sigmask(how, STOPPING)
+
+    os.register_at_fork(before=lambda: hold(signal.SIG_BLOCK), after_in_parent=lambda: hold(signal.SIG_UNBLOCK))
+
 
 def dirty_worker_init(worker: Any) -> None:
-    """A trainer told to stop while it loaded would not notice any more."""
+    """A trainer told to stop before it was ready would not notice any more."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     if not worker.alive:
         sys.exit(0)
 

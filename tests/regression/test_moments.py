@@ -125,6 +125,23 @@ def test_a_block_whose_later_rows_have_more_digits_is_cut_anew(features: int) ->
         assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
 
 
+@pytest.mark.parametrize("features", [4, 70])
+def test_many_digits_of_one_column_outside_of_the_slices_sum_exactly(features: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a column lies sixty powers of two below the rest of it, beside columns in three slices; nothing cancels."""
+    used = set()
+    add = slices.Sums.add
+    monkeypatch.setattr(slices.Sums, "add", lambda self, space: (used.add(space.slices), add(self, space)))
+    n = 5000
+    Z = np.random.default_rng(features).uniform(1.0, 2.0, size=(n, features + 1))
+    Z[n // 4 : -n // 4, 1] *= 2.0**-60
+    moments = learned(Z)
+    assert features == 4 or used == {3}
+    chosen = [0, 1, 2, features]
+    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
+    for i, j in itertools.combinations_with_replacement(chosen, 2):
+        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
 @pytest.mark.parametrize("lowest", [-4, -30, -110])
 def test_sums_are_scaled_to_double_double_however_far_apart_they_lie(lowest: int) -> None:
     """Columns of magnitudes that differ by 2^22 a level, so that the smallest only fit float64 when scaled; against rationals."""
