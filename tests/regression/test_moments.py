@@ -58,6 +58,13 @@ def test_every_entry_is_the_rational_sum_in_any_frame(Z: Array, resolution: list
     assert entries(moments) == exact.gram(Z[:, :-1], Z[:, -1:], resolution)
 
 
+def check_sums(moments: Moments, Z: Array, chosen: list[int]) -> None:
+    """The sums of products of the chosen columns are those of their rationals."""
+    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
+    for i, j in itertools.combinations_with_replacement(chosen, 2):
+        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+
+
 @pytest.mark.parametrize("features", [3, 60])
 @pytest.mark.parametrize("value", [1.0, 2.0**21 - 1, np.nextafter(4.0, 0.0), 1e300, 5e-324])
 def test_rows_of_the_largest_digits_stay_exact(value: float, features: int) -> None:
@@ -104,10 +111,7 @@ def test_every_number_of_slices_sums_exactly(spread: float, expected: int, featu
     Z *= rng.choice([-1, 1], size=Z.shape)
     moments = learned(Z)
     assert used == {expected}
-    chosen = [0, 1, features - 1, features]
-    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
-    for i, j in itertools.combinations_with_replacement(chosen, 2):
-        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+    check_sums(moments, Z, [0, 1, features - 1, features])
 
 
 @pytest.mark.parametrize("features", [4, 70])
@@ -119,10 +123,7 @@ def test_a_block_whose_later_rows_have_more_digits_is_cut_anew(features: int) ->
     Z[1300:] *= np.exp2(rng.uniform(-40, 0, size=(200, features + 1)))
     Z[1400, 1] = 2.0**60
     moments = learned(Z)
-    chosen = [0, 1, features - 1, features]
-    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
-    for i, j in itertools.combinations_with_replacement(chosen, 2):
-        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+    check_sums(moments, Z, [0, 1, features - 1, features])
 
 
 @pytest.mark.parametrize("features", [4, 70])
@@ -136,10 +137,7 @@ def test_many_digits_of_one_column_outside_of_the_slices_sum_exactly(features: i
     Z[n // 4 : -n // 4, 1] *= 2.0**-60
     moments = learned(Z)
     assert features == 4 or used == {3}
-    chosen = [0, 1, 2, features]
-    columns = {j: [exact.rounded(v, DEFAULT_RESOLUTION) for v in Z[:, j].tolist()] for j in chosen}
-    for i, j in itertools.combinations_with_replacement(chosen, 2):
-        assert moments.entry(i + 1, j + 1) == sum(a * b for a, b in zip(columns[i], columns[j], strict=True))
+    check_sums(moments, Z, [0, 1, 2, features])
 
 
 @pytest.mark.parametrize("lowest", [-4, -30, -110])
