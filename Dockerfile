@@ -14,9 +14,14 @@ RUN pip install --no-compile --no-deps -r /build/torch-${TORCH}.txt \
        /opt/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.so \
        /opt/venv/lib/python3.11/site-packages/_polars_runtime_32/*.so \
     && python -m compileall -q -j 0 -x py312 --invalidation-mode unchecked-hash /opt/venv/lib
+# The compiler of the kernels stays in this stage.
+COPY deploy/compiler.txt /build/
+RUN pip install --no-compile --target /build/compiler -r /build/compiler.txt
 COPY gunicorn.conf.py deploy/health.py /opt/plumbline/
 COPY model_store /opt/plumbline/model_store
 COPY service /opt/plumbline/service
+COPY deploy/compile.py /opt/plumbline/deploy/
+RUN python /opt/plumbline/deploy/compile.py /build/compiler && rm -r /opt/plumbline/deploy
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/plumbline \
     && chmod -R go=rX /opt/plumbline
 

@@ -11,40 +11,42 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PARALLEL := --numprocesses $(PROCESSES) --dist loadfile
 COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
 
-.PHONY: help run test check unit coverage slow clients soak browser container lock clean
+.PHONY: help run test check unit coverage kernels slow clients soak browser container lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-run: $(VENV)/runtime-$(TORCH)  ## build the environment and serve on 127.0.0.1:8080
+run: $(VENV)/runtime-$(TORCH) kernels  ## build the environment and serve on 127.0.0.1:8080
 	@exec $(BIN)/python -m service serve
 
 test: check unit  ## lint, types and tests: some minutes
 
-check: $(VENV)/development  ## lint, format and types
+check: $(VENV)/development kernels  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/development  ## the tests, two files at a time
+unit: $(VENV)/development kernels  ## the tests, two files at a time
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not soak and not container and not browser"
 
-coverage: $(VENV)/development  ## the same with coverage, one file at a time
+coverage: $(VENV)/development kernels  ## the same with coverage, one file at a time
 	$(BIN)/python -m pytest -m "not slow and not soak and not container and not browser" --cov --cov-report=term
 
-slow: $(VENV)/development  ## the tests that take minutes
+kernels: $(VENV)/kernels  ## compile service/regression/kernels.c; the other targets do it where it has changed
+
+slow: $(VENV)/development kernels  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 clients:  ## environments of other servers' clients for the slow tests, which make them otherwise
 	$(PYTHON) -m tests.operations.foreign
 
-soak: $(VENV)/development  ## five minutes of mixed load on one service
+soak: $(VENV)/development kernels  ## five minutes of mixed load on one service
 	$(BIN)/python -m pytest -m soak tests/operations
 
-browser: $(VENV)/development  ## the page in chromium; needs it installed
+browser: $(VENV)/development kernels  ## the page in chromium; needs it installed
 	$(BIN)/python -m pytest -m browser tests/browser
 
-container: $(VENV)/development  ## build and run the image for real; needs Docker or podman
+container: $(VENV)/development kernels  ## build and run the image for real; needs Docker or podman
 	$(BIN)/python -m pytest -m container tests/container
 
 lock: $(VENV)/development  ## compile the pinned requirements anew
@@ -57,8 +59,7 @@ clean:  ## remove the environment; models in var/ stay
 
 # torch comes first and alone, from the index that offers the build asked for, so that a CUDA build of several gigabytes
 # is never taken by accident; the pin in requirements.txt is satisfied by either build.
-$(VENV)/runtime-%: deploy/torch-%.txt requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/runtime-%: deploy/torch-%.txt requirements.txt | $(BIN)/python
 	$(PIP) --no-deps -r deploy/torch-$*.txt
 	$(PIP) -r requirements.txt
 	@touch $@
@@ -66,3 +67,11 @@ $(VENV)/runtime-%: deploy/torch-%.txt requirements.txt
 $(VENV)/development: $(VENV)/runtime-$(TORCH) requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
+
+$(VENV)/kernels: service/regression/kernels.c deploy/compile.py deploy/compiler.txt | $(BIN)/python
+	$(PIP) -r deploy/compiler.txt
+	$(BIN)/python deploy/compile.py
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

@@ -19,12 +19,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from service.regression.kernels import digest_rows
 from service.regression.limbs import Integers
 from service.regression.products import Array
 
 Digests = NDArray[np.uint64]
 
-_NUMBERS, _LEAST_ROWS = 1 << 16, 256  # numbers at a time, and rows where these are wide: what is made of them stays in the cache
 _SIGN = np.uint64(1 << 63)
 _FOLDS = b"plumbline folds 1"  # public and fixed, so that a row has its fold in every model
 
@@ -33,39 +33,14 @@ class RowHasher:
     """Digests of rows under one ``key``, which is any bytes; equal keys give equal digests."""
 
     def __init__(self, key: bytes) -> None:
-        self._family = lru_cache(maxsize=4)(lambda features, targets: _family(key, features, targets))
+        self._multipliers = lru_cache(maxsize=4)(lambda features, targets: _multipliers(key, features, targets))
 
     def digests(self, X: Array, Y: Array, weights: Array | None = None) -> Digests:
         """The digest [n, 2] of each row of X [n, features], Y [n, targets] and ``weights`` [n], all finite.
 
         Rows of weight 0 have a digest like all others, though moments do not count them.
         """
-        n, features, targets = len(X), X.shape[1], Y.shape[1]
-        width = features + targets + 1
-        first, multipliers = self._family(features, targets)
-        digests = np.empty((n, 2), dtype=np.uint64)
-        rows = max(_LEAST_ROWS, _NUMBERS // width)
-        for start in range(0, n, rows):
-            part = slice(start, start + rows)
-            numbers = np.empty((len(X[part]), width), dtype="<f8")
-            np.add(X[part], 0.0, out=numbers[:, :features])  # -0 becomes 0
-            np.add(Y[part], 0.0, out=numbers[:, features:-1])
-            numbers[:, -1] = 1.0 if weights is None else weights[part] + 0.0
-            values = (first + _products(numbers, multipliers)) >> np.uint64(32)
-            digests[part] = _scattered(values[:2] << np.uint64(32) | values[2:]).T
-        return digests
-
-
-def _products(numbers: Array, multipliers: Array) -> Digests:
-    """The four sums of m_i s_i modulo 2^64 over the halves of each row of ``numbers`` [k, width]: [4, k].
-
-    By float64 products that are exact: 64 digits below 2^16, times halves of multipliers within 2^31, sum to at most 2^53.
-    """
-    halves = np.zeros((8, len(numbers)), dtype=np.uint64)
-    for start in range(0, numbers.shape[1], 16):
-        digits = numbers[:, start : start + 16].view("<u2").astype(np.float64)
-        halves += np.matmul(multipliers[:, 4 * start : 4 * start + 64], digits.T).astype(np.int64).view(np.uint64)
-    return halves[:4] + (halves[4:] << np.uint64(32))
+        return digest_rows(X, Y, weights, self._multipliers(X.shape[1], Y.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -113,22 +88,8 @@ def _folding() -> RowHasher:
     return RowHasher(_FOLDS)
 
 
-def _scattered(values: Digests) -> Digests:
-    """Each value under SplitMix64's bijection of 64 bits."""
-    values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return values ^ values >> np.uint64(31)
-
-
-def _family(key: bytes, features: int, targets: int) -> tuple[Digests, Array]:
-    """What makes the four hashes for rows of this shape: the random a [4, 1], and the m of each 16-bit digit of a row [8, digits].
-
-    The upper four rows of m hold its lower 32 bits and the other four its upper ones, each within 2^31 of 0.
-    """
+def _multipliers(key: bytes, features: int, targets: int) -> Digests:
+    """What makes the four hashes for rows of this shape: the random a, and then the m of each half, [1 + halves, 4]."""
     context = b"plumbline rows 1\0" + features.to_bytes(8, "little") + targets.to_bytes(8, "little") + key
-    count = 2 * (features + targets + 1) + 1
-    words = np.frombuffer(hashlib.shake_256(context).digest(8 * 4 * count), dtype="<u8").astype(np.uint64).reshape(count, 4)
-    of_digits = np.stack([words[1:], words[1:] << np.uint64(16)], axis=1).reshape(-1, 4).T  # of the lower and the upper of each half
-    lower = of_digits.astype(np.uint32).view(np.int32).astype(np.int64)
-    upper = ((of_digits - lower.view(np.uint64)) >> np.uint64(32)).astype(np.uint32).view(np.int32)
-    return words[0][:, None], np.concatenate([lower, upper]).astype(np.float64)
+    count = 1 + 2 * (features + targets + 1)
+    return np.frombuffer(hashlib.shake_256(context).digest(8 * 4 * count), dtype="<u8").astype(np.uint64).reshape(count, 4)

@@ -8,7 +8,8 @@ from itertools import chain, combinations, combinations_with_replacement
 
 import numpy as np
 
-from service.regression.limbs import BITS, Integers, Total, panels
+from service.regression.kernels import Layers, add_lower
+from service.regression.limbs import BITS, Integers, Total
 from service.regression.products import Array, Product
 
 _EXACT = float(1 << 53)
@@ -16,10 +17,10 @@ _NARROW = 48  # up to here one product of all slices on top of each other beats 
 _STACK = 4096  # rows of a narrow product, at most: more would reach 2^53 as a rule
 _BLOCK = 1 << 18  # numbers in a narrow block, about: of fewer, threads wait for each other between calls; more leave the cache
 _WIDE_ROWS = 2800  # of a wide block: enough for BLAS, few enough to stay below 2^53 as a rule
+_EVALUATED = 3  # slices of a wide block whose values at five points are formed as they are cut
 _SAFE_ROWS = 32  # combined digits are at most 7 * 2^21, so 32 of their squares never reach 2^53
 _STRAY_SHARE = 0.005  # where a larger share of values has further digits, one more slice is cheaper
 _STRAY_COLUMNS = 1.2  # of a wide block: a column of them, such as a real target beside integers, costs less than a slice of all
-_TILE = 1 << 15  # values: half a megabyte
 _FOLD = {True: 1 << 17, False: 12 * _WIDE_ROWS}  # rows summed before they are folded: as many squares of a wide 7 * 2^21 stay below 2^63
 _PAIRS = 4  # products of two digits that a row adds to one level, at most: S_0 S_3, S_1 S_2, S_2 S_1 and S_3 S_0
 _MARGIN = 0.95  # of the rows that would have fitted a block, where it did not
@@ -30,48 +31,26 @@ _ROWS = 1 << 16  # of a block, at most
 class Space:
     """Memory for one block cut into ``slices``: narrow blocks [columns, k], so that slices stack; wide ones [k, columns], as rows arrive.
 
-    A narrow block may be a few rows longer than ``rows``, so that it can be parted equally; these stay zero. A wide one has further layers
-    for what is made of its slices.
+    A narrow block may be a few rows longer than ``rows``, so that it can be parted equally; these are zero. A wide one has further layers
+    for what is made of its slices, which for three of them is there from the start.
     """
 
     def __init__(self, columns: int, rows: int, slices: int) -> None:
-        self.by_row, self.rows, self.slices = not _is_narrow(columns), rows, slices
+        by_row, self.rows, self.slices = not _is_narrow(columns), rows, slices
         self._pieces = -(-rows // _STACK)
-        shape = (rows, columns) if self.by_row else (columns, self._pieces * -(-rows // self._pieces))
-        self._layers = np.empty((slices + (_made_of(slices) if self.by_row else 0), *shape))
-        self.remainder = np.empty((min(rows, max(1, _TILE // columns)), columns) if self.by_row else shape)
-        if not self.by_row:
-            self.remainder[:, rows:] = 0.0  # and so the digits that are cut from it
-        self.most_strays = max(_STRAY_SHARE, _STRAY_COLUMNS / columns if self.by_row else 0.0) * rows * columns
-
-    def tiles(self) -> list[slice]:
-        """Rows that are cut at once: all of a narrow block, as many as fit the cache of a wide one."""
-        height = len(self.remainder) if self.by_row else self.rows
-        return [slice(start, min(start + height, self.rows)) for start in range(0, self.rows, height)]
-
-    def part(self, place: int, tile: slice) -> Array:
-        """The rows ``tile`` of one slice, laid out as ``remainder`` is."""
-        layer: Array = self._layers[place]
-        return layer[tile] if self.by_row else layer
-
-    def evaluate(self) -> None:
-        """Of a wide block in three slices: S_0 t^2 + S_1 t + S_2 at t = 1 and -1 in the further layers, and at 2 in the place of S_1."""
-        for tile in self.tiles():
-            first, middle, last, plus, minus = self._layers[:, tile]
-            np.add(first, last, out=plus)
-            np.subtract(plus, middle, out=minus)
-            np.add(plus, middle, out=plus)
-            np.add(first, plus, out=middle)
-            np.add(middle, middle, out=middle)
-            np.subtract(middle, last, out=middle)
+        shape = (rows, columns) if by_row else (columns, self._pieces * -(-rows // self._pieces))
+        array = np.empty((slices + (_made_of(slices) if by_row else 0), *shape))
+        self.layers = Layers(array, slices, by_row, by_row and slices == _EVALUATED)
+        self.most_strays = int(max(_STRAY_SHARE, _STRAY_COLUMNS / columns if by_row else 0.0) * rows * columns)
 
     def columns_first(self) -> list[Array]:
-        """All layers as [columns, k]."""
-        return [layer.T if self.by_row else layer for layer in self._layers]
+        """All layers of a wide block as [columns, k]."""
+        return [layer.T for layer in self.layers.array]
 
     def stacked(self) -> Array:
         """All slices of a narrow block on top of each other, [pieces, slices * columns, rows of a piece]."""
-        stack: Array = self._layers.reshape(-1, self._pieces, self._layers.shape[2] // self._pieces).swapaxes(0, 1)
+        array = self.layers.array
+        stack: Array = array.reshape(-1, self._pieces, array.shape[2] // self._pieces).swapaxes(0, 1)
         return stack
 
 
@@ -153,8 +132,7 @@ class Sums:
             self._product(factor[np.newaxis], self._float[np.newaxis])
             largest = self._float.diagonal().max()
             if rows <= _SAFE_ROWS or largest < _EXACT:
-                for panel in panels(len(total)):
-                    total[panel] += self._float[panel].astype(np.int64)
+                add_lower(total, self._float)
                 return
             self._depths[k] = _fitting(rows, largest)
         height = -(-rows // -(-rows // self._depths[k]))
@@ -165,8 +143,7 @@ class Sums:
 def _factors(space: Space) -> Iterable[Array]:
     """The matrices [columns, k] whose products with themselves belong to the sums of a wide block, in their order."""
     layers = space.columns_first()
-    if space.slices == 3:
-        space.evaluate()
+    if space.layers.evaluated:
         return [layers[place] for place in (0, 2, 3, 4, 1)]
     if space.slices == 4:
         return _combinations_of_four(layers[:4], layers[4])

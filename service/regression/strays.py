@@ -1,4 +1,4 @@
-"""The few digits that lie outside of a block's slices: kept as sparse matrices and multiplied apart.
+"""The few digits that lie outside of a block's slices: multiplied one by one.
 
 Invariant: with the slices W and the strays U of the same rows, what is added is exactly U W' + W U' + U U'.
 """
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from service.regression.grid import Grid
+from service.regression.kernels import Layers, multiply_strays
 from service.regression.limbs import BITS, Integers, Total
 from service.regression.products import Array
 
 _BASE = float(1 << BITS)
-_LIMIT = 2048  # strays of one column summed in float64: products of two digits are at most 2^42, so their sums stay below 2^53
-_FEW = 1 / 3  # of the rows of a block: where fewer have strays, they are gathered over blocks
-_MEMORY = 1 << 25  # elements of sums kept apart before they are brought together
+_ROWS = 1 << 16  # summed before they are brought into the total; a block has no more
+_DIGITS = 8  # more than those of a float64 that are not zero
+_MEMORY = 1 << 25  # elements of sums kept apart, about
 _NO_FRACTION = 1000  # 2^1000 times a digit is finite; larger values stand at the places above, whose digits are multiples of 2^-100
 
 
@@ -39,118 +39,77 @@ class Entries(NamedTuple):
 
 
 class Strays:
-    """Strays of block after block, multiplied when enough have come together."""
+    """The sums of products of strays, block after block."""
 
     def __init__(self, grid: Grid, total: Total) -> None:
         self.count = 0
         self._grid, self._total = grid, total
-        self._entries: list[Entries] = []
-        self._rows = 0
-        self._slices = np.empty((0, 0, len(grid.tops)))  # of the rows that have strays: [slices, rows, columns]
-        self._seen = np.zeros(len(grid.tops), dtype=np.int64)  # strays per column in the sums below
-        self._mixed: dict[tuple[int, int], Array] = {}  # U_a W_b'
+        self._rows = self._slices = 0
+        self._mixed: dict[int, Integers] = {}  # by place a: U_a W_b' for every b, [slices, columns, columns]
+        self._squares: dict[int, Integers] = {}  # by a + b: U_a U_b'
 
-    def collect(self, slices: list[Array], entries: Entries) -> None:
-        """Strays of one block; ``slices`` are [columns, k] each, and not kept."""
+    def collect(self, layers: Layers, entries: Entries) -> None:
+        """Multiply the strays of one block, of at most `_ROWS` rows."""
         self.count += len(entries.row)
-        rows = slices[0].shape[1]
-        distinct, position = np.unique(entries.row, return_inverse=True)
-        if len(distinct) < _FEW * rows:
-            for start in range(0, len(distinct), _LIMIT):
-                self._gather(slices, distinct[start : start + _LIMIT], _within(entries, position, start, start + _LIMIT))
-        else:  # to multiply them all takes less time than to gather those that count
-            step = rows if np.bincount(entries.column).max() <= _LIMIT else _LIMIT
-            for start in range(0, rows, step):
-                here = _within(entries, entries.row, start, start + step)
-                self._multiply([digits[:, start : start + step].T for digits in slices], here)
+        rows = layers.array.shape[1 if layers.by_row else 2]
+        if self._slices != layers.slices or self._rows + rows > _ROWS:
+            self.finish()
+            self._slices = layers.slices
+        self._rows += rows
+        digits = self._digits(entries)
+        if not len(digits.row):
+            return
+        q = layers.columns
+        places = np.unique(digits.place).tolist()
+        squares = _zeros(self._squares, {a + b for a in places for b in places}, (q, q))
+        for some in _parts(places, max(1, _MEMORY // (layers.slices * q * q))):
+            if len(self._mixed.keys() | set(some)) * layers.slices * q * q > _MEMORY:
+                self._settle_mixed()
+            mixed = _zeros(self._mixed, some, (layers.slices, q, q))
+            multiply_strays(digits.row, digits.column, digits.place, digits.value, layers, mixed=mixed, squares=squares)
+            squares = {}  # each once
 
     def finish(self) -> None:
         """Bring everything collected into the total."""
-        self._multiply_gathered()
-        self._settle()
+        self._settle_mixed()
+        for places, products in self._squares.items():
+            self._total.add(-(places + 2), products, bound=_DIGITS * _ROWS << 2 * (BITS - 1))
+        self._squares, self._rows = {}, 0
 
-    def _gather(self, slices: list[Array], rows: Integers, entries: Entries) -> None:
-        """Keep a few rows of a block until there are enough of them."""
-        if len(slices) != len(self._slices) or self._rows + len(rows) > _LIMIT:
-            self._multiply_gathered()
-            if len(slices) != len(self._slices):
-                self._slices = np.empty((len(slices), _LIMIT, len(self._seen)))
-        for buffer, digits in zip(self._slices, slices, strict=True):
-            buffer[self._rows : self._rows + len(rows)] = digits[:, rows].T
-        self._entries.append(entries._replace(row=entries.row + self._rows))
-        self._rows += len(rows)
-
-    def _multiply_gathered(self) -> None:
-        if self._entries:
-            self._multiply([digits[: self._rows] for digits in self._slices], Entries.joined(self._entries))
-        self._entries, self._rows = [], 0
-
-    def _multiply(self, slices: list[Array], entries: Entries) -> None:
-        """Add the products of strays, at most `_LIMIT` of them in a column, with ``slices`` [rows, columns] and with one another."""
-        counts = np.bincount(entries.column, minlength=len(self._seen))
-        if (self._seen + counts).max() > _LIMIT or len(self._mixed) * len(self._seen) ** 2 > _MEMORY:
-            self._settle()
-        self._seen += counts
-        fraction = self._grid.tops[entries.column] - BITS * (entries.place + 1) - self._grid.resolution[entries.column]
-        digits = _Digits(entries._replace(value=_rounded(entries.value, fraction)))
-        shape = (len(self._seen), len(slices[0]))
-        for a, U in digits.scattered(shape):
-            for b, W in enumerate(slices):
-                product = U @ W
-                if (a, b) in self._mixed:
-                    self._mixed[a, b] += product
-                else:
-                    self._mixed[a, b] = product
-        for level, at, products in digits.squared(shape):
-            self._total.scatter(level, at, products, size=shape[0])
-
-    def _settle(self) -> None:
-        for (a, b), product in self._mixed.items():
-            integers = product.astype(np.int64)
-            self._total.add(-(a + b + 2), integers + integers.T, bound=1 << 54)
+    def _settle_mixed(self) -> None:
+        for a, of_slices in self._mixed.items():
+            for b, products in enumerate(of_slices):
+                self._total.add(-(a + b + 2), products + products.T, bound=2 * _ROWS << 2 * (BITS - 1))
         self._mixed = {}
-        self._seen[:] = 0
+
+    def _digits(self, entries: Entries) -> Entries:
+        """All digits of some strays, none of them zero, row by row; values are rounded to the column's resolution before."""
+        fraction = self._grid.tops[entries.column] - BITS * (entries.place + 1) - self._grid.resolution[entries.column]
+        entries = entries._replace(value=_rounded(entries.value, fraction))
+        found = []
+        while len(entries.value):
+            digit = np.rint(entries.value)
+            found.append(entries._replace(value=digit).at(digit != 0))
+            rest = (entries.value - digit) * _BASE
+            entries = entries._replace(value=rest, place=entries.place + 1).at(rest != 0)
+        digits = Entries.joined(found) if found else entries
+        return digits.at(np.argsort(digits.row, kind="stable"))
 
 
-def _within(entries: Entries, position: Integers, start: int, stop: int) -> Entries:
-    """The entries at positions from ``start`` to ``stop``, whose rows are counted from there."""
-    chosen = (position >= start) & (position < stop)
-    return entries.at(chosen)._replace(row=position[chosen] - start)
+def _zeros(sums: dict[int, Integers], keys: Sequence[int] | set[int], shape: tuple[int, ...]) -> dict[int, Integers]:
+    """The sums under some keys, zero where there was none."""
+    for key in keys:
+        if key not in sums:
+            sums[key] = np.zeros(shape, dtype=np.int64)
+    return {key: sums[key] for key in keys}
+
+
+def _parts(places: list[int], most: int) -> Iterator[list[int]]:
+    for start in range(0, len(places), most):
+        yield places[start : start + most]
 
 
 def _rounded(value: Array, fraction: Integers) -> Array:
     """``value`` rounded, ties to even, to multiples of 2^-fraction: the column's resolution, in units of the value's first digit."""
     rounded = np.ldexp(np.rint(np.ldexp(value, np.minimum(fraction, _NO_FRACTION))), -np.minimum(fraction, _NO_FRACTION))
     return np.where(fraction <= _NO_FRACTION, rounded, value)
-
-
-class _Digits:
-    """All digits of some strays, none of them zero."""
-
-    def __init__(self, entries: Entries) -> None:
-        found = [entries.at(np.empty(0, dtype=np.int64))]
-        while len(entries.value):
-            digit = np.rint(entries.value)
-            found.append(entries._replace(value=digit).at(digit != 0))
-            rest = (entries.value - digit) * _BASE
-            entries = entries._replace(value=rest, place=entries.place + 1).at(rest != 0)
-        self._row, self._column, self._digit, self._place = Entries.joined(found)
-
-    def scattered(self, shape: tuple[int, int]) -> Iterator[tuple[int, sparse.csr_array]]:
-        """Place by place the sparse matrix [columns, rows] of the digits at that place."""
-        for at in np.unique(self._place).tolist():
-            here = np.flatnonzero(self._place == at)
-            yield at, sparse.csr_array((self._digit[here], (self._column[here], self._row[here])), shape=shape)
-
-    def squared(self, shape: tuple[int, int]) -> Iterator[tuple[int, tuple[Integers, Integers], Integers]]:
-        """Level by level the rows and columns and values of the products of digits with digits of the same row."""
-        q, rows = shape
-        places, index = np.unique(self._place, return_inverse=True)
-        U = sparse.csr_array((self._digit.astype(np.int64), (index * q + self._column, self._row)), shape=(len(places) * q, rows))
-        products = (U @ U.T).tocoo()
-        (a, i), (b, j) = np.divmod(products.row, q), np.divmod(products.col, q)
-        level = -(places[a] + places[b] + 2)
-        lowest = int(level.min(initial=0))
-        for at in (lowest + np.flatnonzero(np.bincount(level - lowest))).tolist():  # np.unique would take longer than the product
-            here = np.flatnonzero(level == at)
-            yield at, (i[here], j[here]), products.data[here]

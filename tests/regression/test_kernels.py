@@ -1,0 +1,158 @@
+"""The compiled loops, in every width of vectors that this processor has, against numpy and rationals, in whatever order rows lie."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import exact
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from service.regression import kernels
+from service.regression.kernels import Layers, cut
+from service.regression.limbs import BITS, HALF
+from service.regression.moments import Moments
+from service.regression.row_digests import RowHasher
+
+Array = NDArray[np.float64]
+
+WIDTHS = {"x86_64_v2": "DEFAULT", "x86_64_v3": "AVX2", "x86_64_v4": "AVX512"}
+COMPILED = sorted(path.name.split(".")[1] for path in Path(kernels.__file__).parent.glob("kernels.*.so"))
+HERE = list(WIDTHS.values()).index(torch.backends.cpu.get_cpu_capability()) if set(COMPILED) == set(WIDTHS) else 0
+LEVELS = list(WIDTHS)[: HERE + 1] if set(COMPILED) == set(WIDTHS) else COMPILED
+BASE = 1 << BITS
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The kernels compiled for one width of vectors, in use."""
+    monkeypatch.setattr(kernels, "_level", lambda: request.param)
+    return request.param
+
+
+def numbers(rows: int, features: int) -> Array:
+    """Rows [rows, features + 1] with digits in, above and below of three slices."""
+    rng = np.random.default_rng(rows + features)
+    Z = rng.normal(size=(rows, features + 1))
+    Z[rng.integers(0, rows, 9), rng.integers(0, features + 1, 9)] *= 2.0 ** rng.integers(-70, 70, 9)
+    Z[0, 0], Z[1, 1] = -0.0, 2.0**-300
+    return Z
+
+
+def laid_out() -> dict[str, Callable[[Array], Array]]:
+    """Ways in which the same matrix may lie in memory."""
+
+    def unaligned(Z: Array) -> Array:
+        memory = np.empty(Z.nbytes + 1, dtype=np.uint8)[1:]
+        memory[:] = np.frombuffer(Z.tobytes(), dtype=np.uint8)
+        return memory.view(np.float64).reshape(Z.shape)
+
+    return {
+        "by columns": np.asfortranarray,
+        "every other column": lambda Z: np.repeat(Z, 2, axis=1)[:, ::2],
+        "every third row": lambda Z: np.repeat(Z, 3, axis=0)[::3],
+        "backwards": lambda Z: np.ascontiguousarray(Z[::-1, ::-1])[::-1, ::-1],
+        "big-endian": lambda Z: Z.astype(">f8"),
+        "unaligned": unaligned,
+    }
+
+
+def test_all_levels_are_compiled_and_this_processor_uses_its_own() -> None:
+    """`make kernels` leaves one library for each width, and torch's word chooses among them."""
+    assert COMPILED in (sorted(WIDTHS), ["baseline"])
+    assert kernels._level() == LEVELS[-1]
+
+
+@pytest.mark.parametrize("features", [3, 70])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_are_rational_at_every_width(level: str, features: int, *, weighted: bool) -> None:
+    """Sums of numbers with strays on both sides, narrow and wide, with weights and without, equal those of rationals."""
+    Z = numbers(700, features)
+    weights = np.random.default_rng(7).uniform(0.1, 9.0, len(Z)) if weighted else None
+    moments = Moments(features, 1)
+    moments.add(Z[:, :-1], Z[:, -1:], weights=weights)
+    Z = Z if weights is None else Z * np.sqrt(weights)[:, None]
+    columns = {j: [exact.rounded(v, int(moments.resolution[0])) for v in Z[:, j].tolist()] for j in (0, 1, 2, features)}
+    for i, j in itertools.combinations_with_replacement(columns, 2):
+        assert moments.entry(i + 1, j + 1) == sum((a * b for a, b in zip(columns[i], columns[j], strict=True)), Fraction(0))
+
+
+@pytest.mark.parametrize("layout", laid_out())
+@pytest.mark.parametrize("features", [3, 70, 300])
+def test_rows_count_alike_however_they_lie_in_memory(level: str, features: int, layout: str) -> None:
+    """Fortran's order, steps, backwards, foreign bytes and odd addresses: fingerprints and digests are those of plain rows."""
+    Z = numbers(600, features)
+    moved = laid_out()[layout](Z)
+    assert np.array_equal(moved, Z)
+    plain, other = Moments(features, 1), Moments(features, 1)
+    plain.add(Z[:, :-1], Z[:, -1:])
+    other.add(moved[:, :-1], moved[:, -1:])
+    assert other.fingerprint() == plain.fingerprint()
+    digests = RowHasher(b"key").digests(Z[:, :-1], Z[:, -1:])
+    assert np.array_equal(RowHasher(b"key").digests(moved[:, :-1], moved[:, -1:]), digests)
+
+
+def test_every_width_gives_the_same_bits() -> None:
+    """Fingerprints, and digests of weighted rows, from each library."""
+    Z = numbers(3000, 60)
+    found = set()
+    for level in LEVELS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "_level", lambda level=level: level)
+            moments = Moments(60, 1)
+            moments.add(Z[:, :-1], Z[:, -1:], weights=np.abs(Z[:, 0]))
+            found.add((moments.fingerprint(), RowHasher(b"key").digests(Z[:, :-1], Z[:, -1:], Z[:, 0]).tobytes()))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("by_row", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (31, 5), (257, 3), (40, 254), (40, 255), (40, 600)])
+def test_digits_and_what_is_left_make_up_each_number(level: str, shape: tuple[int, int], slices: int, *, by_row: bool) -> None:
+    """Digits are integers within 2^21, sum with what is left to the number, and nothing around their memory is touched."""
+    rows, features = shape
+    q = features + 2
+    X = np.random.default_rng(slices).uniform(-1, 1, size=(rows, features)) * HALF
+    Y = np.full((rows, 1), 0.5)
+    length = rows if by_row else rows + 3
+    made = by_row and slices == 3
+    places = 5 if made else slices
+    memory = np.full((places + 2, length, q) if by_row else (places + 2, q, length), 1e300)
+    outside = cut(X, Y, None, np.ones(q), Layers(memory[1:-1], slices, by_row, made), most=rows * q)
+    assert outside is not None
+    assert (memory[[0, -1]] == 1e300).all()
+    layers = memory[1:-1] if by_row else memory[1:-1].swapaxes(1, 2)
+    assert by_row or not layers[:, rows:].any()
+    digits = layers[:, :rows]
+    if made:
+        first, two, last, plus, minus = digits
+        digits = np.stack([first, (plus - minus) / 2, last])
+        assert np.array_equal(two, 4 * first + 2 * digits[1] + last)
+        assert np.array_equal(plus + minus, 2 * (first + last))
+    assert (np.abs(digits) <= HALF).all()
+    assert np.array_equal(digits, np.rint(digits))
+    left = np.zeros((rows, q))
+    left.ravel()[outside.below] = outside.left
+    numbers = np.hstack([np.ones((rows, 1)), X, Y])
+    for at in zip(*(np.random.default_rng(1).integers(0, n, 200) for n in (rows, q)), strict=True):
+        parts = [*digits[:, at[0], at[1]].tolist(), left[at]]
+        assert sum(Fraction(part) / BASE**place for place, part in enumerate(parts)) == Fraction(numbers[at])
+
+
+def test_a_block_with_too_much_left_is_given_up(level: str) -> None:
+    """As soon as more numbers have digits below than were allowed, nothing is told of them; as many as allowed are."""
+    X, Y = np.full((50, 2), 1 / 3), np.zeros((50, 1))
+    layers = Layers(np.empty((1, 4, 50)), 1, by_row=False, evaluated=False)
+    assert cut(X, Y, None, np.ones(4), layers, most=99) is None
+    outside = cut(X, Y, None, np.ones(4), layers, most=100)
+    assert outside is not None
+    assert sorted(outside.below.tolist()) == [4 * row + column for row in range(50) for column in (1, 2)]
+
+
+def test_kernels_that_are_missing_are_named_with_what_to_do() -> None:
+    """The error says which file, and how to make it."""
+    with pytest.raises(ImportError, match=r"^kernels\.other\.so is missing: compile it with `make kernels`\.$"):
+        kernels._loaded("other")
