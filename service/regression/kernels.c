@@ -1,4 +1,4 @@
-/* The loops over single numbers beneath `digits`, `slices`, `strays` and `row_digests`; `kernels.py` calls them with numpy's arrays.
+/* The loops over single numbers beneath `narrow`, `wide`, `strays` and `row_digests`; `kernels.py` calls them with numpy's arrays.
 
 Integers of at most 53 bits stand in doubles, and what is done to them has no rounding error: so results depend neither on the order of
 operations nor on the compiler and the width of its vectors. Sizes and strides count elements. No function allocates or keeps a pointer,
@@ -11,7 +11,7 @@ or calls the C library.
 typedef ptrdiff_t size;
 
 enum {
-    STRIP = 256, /* numbers at a time: two kilobytes, which stay in the nearest cache */
+    STRIP = 512, /* numbers at a time: four kilobytes, which stay in the nearest cache */
     TALL = 32    /* rows at a time where columns are many: one after another they take a column's numbers from the same cache line */
 };
 
@@ -30,20 +30,22 @@ typedef struct {
     size features, targets, count;
 } Rows;
 
-/* The slices of a block: `slice` apart from one another, [columns][length] or, `by_row`, [rows][columns]. With `evaluated` there are
-three, S_0 t^2 + S_1 t + S_2, in five layers: at infinity, 2, 0, 1 and -1. */
+/* The slices of rows, `slice` apart from one another, and rows `row` apart. With `evaluated` there are three, S_0 t^2 + S_1 t + S_2, in
+five layers: at infinity, 2, 0, 1 and -1. */
 typedef struct {
     double *at;
-    size slices, slice, length;
-    size by_row, evaluated;
+    size slices, slice, row, evaluated;
 } Layers;
 
 /* Numbers that have digits outside of the slices, each by its row times the number of columns plus its column: those too large for the
-first slice or not finite, and what is left of others in units of the place after the last. */
+first slice or not finite, and what is left of others in units of the place after the last. Where rows are kept, theirs are counted. */
 typedef struct {
     int64_t *above, *below;
     double *left;
     size aboves, belows, most; /* below */
+    int64_t *rows;
+    double *digits;
+    size kept, room;
 } Outside;
 
 /* Digits outside of the slices, one element each, row by row; places count from the first that occurs. */
@@ -183,28 +185,10 @@ static void evaluate(double (*restrict digits)[STRIP], double *layers, size apar
     }
 }
 
-static int cut_columns(const Rows *rows, const double *factors, const Layers *layers, Outside *outside) {
-    size columns = 1 + rows->features + rows->targets;
-    _Alignas(64) double rest[STRIP];
-    for (size first = 0; first < rows->count; first += STRIP) {
-        size length = least(STRIP, rows->count - first);
-        for (size column = 0; column < columns; column++) {
-            size at = first * columns + column;
-            load_column(rows, first, column, length, factors[column], rest);
-            take_above(rest, length, at, columns, outside);
-            double *digits = layers->at + column * layers->length + first;
-            if (cut_strip(rest, digits, layers->slice, layers->slices, length) && !take_left(rest, length, at, columns, outside))
-                return 0;
-        }
-    }
-    for (size place = 0; place < layers->slices; place++)
-        for (size column = 0; column < columns; column++)
-            for (size row = rows->count; row < layers->length; row++)
-                layers->at[place * layers->slice + column * layers->length + row] = 0.0;
-    return 1;
-}
-
-static int cut_rows(const Rows *rows, const double *factors, const Layers *layers, Outside *outside) {
+/* Cut rows, times a power of two for each column, into the digits of slices. Returns 0, half done, where more numbers than
+`outside->most` have digits below these. */
+int cut(const Rows *rows, const double *factors, const Layers *layers, Outside *outside) {
+    outside->aboves = outside->belows = 0;
     size columns = 1 + rows->features + rows->targets;
     _Alignas(64) double rest[STRIP], three[3][STRIP];
     for (size first = 0; first < rows->count; first += TALL)
@@ -212,37 +196,110 @@ static int cut_rows(const Rows *rows, const double *factors, const Layers *layer
             size length = least(STRIP, columns - column), end = least(first + TALL, rows->count);
             for (size row = first; row < end; row++) {
                 size at = row * columns + column;
+                double *digits = layers->at + row * layers->row + column;
                 load_row(rows, row, column, length, factors, rest);
                 take_above(rest, length, at, 1, outside);
                 int left = layers->evaluated ? cut_strip(rest, three[0], STRIP, 3, length)
-                                             : cut_strip(rest, layers->at + at, layers->slice, layers->slices, length);
+                                             : cut_strip(rest, digits, layers->slice, layers->slices, length);
                 if (left && !take_left(rest, length, at, 1, outside))
                     return 0;
                 if (layers->evaluated)
-                    evaluate(three, layers->at + at, layers->slice, length);
+                    evaluate(three, digits, layers->slice, length);
             }
         }
     return 1;
 }
 
-/* Cut rows, times a power of two for each column, into the digits of slices. Returns 0, half done, where more numbers than
-`outside->most` have digits below these. */
-int cut(const Rows *rows, const double *factors, const Layers *layers, Outside *outside) {
-    outside->aboves = outside->belows = 0;
-    return (layers->by_row ? cut_rows : cut_columns)(rows, factors, layers, outside);
+/* Vectors, and how many rows by columns of a product are summed in registers at once. */
+#if defined(__AVX512F__)
+enum { LANES = 8, TILE = 4 };
+#elif defined(__AVX__)
+enum { LANES = 4, TILE = 3 };
+#elif defined(__aarch64__)
+enum { LANES = 2, TILE = 4 };
+#else
+enum { LANES = 2, TILE = 3 };
+#endif
+typedef double Vector __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+
+/* Add the products of two times TILE lines of digits [TILE][STRIP] to `sums`: 512 products of at most 2^42 stay below 2^53. */
+static void add_tile(const double *left, const double *right, int64_t *sums, size order) {
+#pragma clang fp contract(fast)
+    Vector products[TILE][TILE] = {0};
+    for (size k = 0; k < STRIP; k += LANES)
+        for (size i = 0; i < TILE; i++)
+            for (size j = 0; j < TILE; j++)
+                products[i][j] += *(const Vector *)(left + i * STRIP + k) * *(const Vector *)(right + j * STRIP + k);
+    for (size i = 0; i < TILE; i++)
+        for (size j = 0; j < TILE; j++) {
+            double sum = 0.0;
+            for (size lane = 0; lane < LANES; lane++)
+                sum += products[i][j][lane];
+            sums[i * order + j] += (int64_t)sum;
+        }
+}
+
+/* Keep the digits of the rows of a strip that begins at row `first` which have others outside of the slices, and let the numbers that
+are noted since `above` and `below` name their rows by where these are kept. */
+static void keep_digits(const double *stack, size slices, size columns, size first, size above, size below, Outside *outside) {
+    int64_t kept_at[STRIP];
+    for (size i = 0; i < STRIP; i++)
+        kept_at[i] = -1;
+    for (size i = above; i < outside->aboves; i++)
+        kept_at[outside->above[i] / columns - first] = 0;
+    for (size i = below; i < outside->belows; i++)
+        kept_at[outside->below[i] / columns - first] = 0;
+    for (size i = 0; i < STRIP; i++)
+        if (kept_at[i] == 0) {
+            kept_at[i] = outside->kept;
+            outside->rows[outside->kept++] = first + i;
+            for (size place = 0; place < slices; place++)
+                for (size column = 0; column < columns; column++)
+                    outside->digits[(place * outside->room + kept_at[i]) * columns + column] = stack[(place * columns + column) * STRIP + i];
+        }
+    for (size i = above; i < outside->aboves; i++)
+        outside->above[i] += (kept_at[outside->above[i] / columns - first] - outside->above[i] / columns) * columns;
+    for (size i = below; i < outside->belows; i++)
+        outside->below[i] += (kept_at[outside->below[i] / columns - first] - outside->below[i] / columns) * columns;
+}
+
+/* Cut rows as `cut` does, but into one strip after another, and add the products of all slices on top of each other to the lower triangle
+of `sums` [order][order]. `stack` [order][STRIP] is room for the digits of a strip; `order` is a multiple of TILE, with zeros in the stack
+beyond the slices. Rows with digits outside are kept: `outside->rows`, and their digits [slices][outside->room][columns]. */
+int gram(const Rows *rows, const double *factors, size slices, double *stack, int64_t *sums, size order, Outside *outside) {
+    size columns = 1 + rows->features + rows->targets;
+    _Alignas(64) double rest[STRIP];
+    outside->aboves = outside->belows = outside->kept = 0;
+    for (size first = 0; first < rows->count; first += STRIP) {
+        size length = least(STRIP, rows->count - first), above = outside->aboves, below = outside->belows;
+        for (size column = 0; column < columns; column++) {
+            size at = first * columns + column;
+            load_column(rows, first, column, length, factors[column], rest);
+            for (size i = length; i < STRIP; i++)
+                rest[i] = 0.0;
+            take_above(rest, length, at, columns, outside);
+            if (cut_strip(rest, stack + column * STRIP, columns * STRIP, slices, STRIP) && !take_left(rest, length, at, columns, outside))
+                return 0;
+        }
+        if (outside->aboves > above || outside->belows > below)
+            keep_digits(stack, slices, columns, first, above, below, outside);
+        for (size right = 0; right < order; right += TILE)
+            for (size left = right; left < order; left += TILE)
+                add_tile(stack + left * STRIP, stack + right * STRIP, sums + left * order + right, order);
+    }
+    return 1;
 }
 
 /* The digits of one row, slice by slice. */
 static void digits_of_row(const Layers *layers, size columns, size row, double *restrict out) {
     for (size place = 0; place < layers->slices; place++, out += columns) {
-        const double *from = layers->at + place * layers->slice + row * (layers->by_row ? columns : 1);
-        size step = layers->by_row ? 1 : layers->length;
+        const double *from = layers->at + place * layers->slice + row * layers->row;
         if (layers->evaluated && place == 1) /* half of the value at 1 less that at -1 */
             for (size column = 0; column < columns; column++)
                 out[column] = 0.5 * (from[2 * layers->slice + column] - from[3 * layers->slice + column]);
         else
             for (size column = 0; column < columns; column++)
-                out[column] = from[column * step];
+                out[column] = from[column];
     }
 }
 

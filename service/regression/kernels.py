@@ -4,6 +4,7 @@ Invariant: nothing beyond the arrays given is read or written; shapes are the ca
 """
 
 import ctypes
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Words = NDArray[np.uint64]
 
 _LEVELS = {"AVX512": "x86_64_v4", "AVX2": "x86_64_v3"}  # by torch's word for what a processor has
 _NUMBER = 8  # bytes
+_STRIP, _TILES = 512, 12  # of `kernels.c`; a multiple of every TILE
 
 
 class _Matrix(ctypes.Structure):
@@ -41,8 +43,8 @@ class _Rows(ctypes.Structure):
 
 class _Layers(ctypes.Structure):
     _fields_ = (
-        ("at", ctypes.c_void_p), ("slices", ctypes.c_ssize_t), ("slice", ctypes.c_ssize_t), ("length", ctypes.c_ssize_t),
-        ("by_row", ctypes.c_ssize_t), ("evaluated", ctypes.c_ssize_t),
+        ("at", ctypes.c_void_p), ("slices", ctypes.c_ssize_t), ("slice", ctypes.c_ssize_t), ("row", ctypes.c_ssize_t),
+        ("evaluated", ctypes.c_ssize_t),
     )  # fmt: skip
 
 
@@ -50,6 +52,7 @@ class _Outside(ctypes.Structure):
     _fields_ = (
         ("above", ctypes.c_void_p), ("below", ctypes.c_void_p), ("left", ctypes.c_void_p),
         ("aboves", ctypes.c_ssize_t), ("belows", ctypes.c_ssize_t), ("most", ctypes.c_ssize_t),
+        ("rows", ctypes.c_void_p), ("digits", ctypes.c_void_p), ("kept", ctypes.c_ssize_t), ("room", ctypes.c_ssize_t),
     )  # fmt: skip
 
 
@@ -62,49 +65,89 @@ class _Strays(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Layers:
-    """A block of digits: ``slices`` of them in ``array`` [layers, columns, length] or, ``by_row``, [layers, length, columns].
+    """The digits of rows: ``slices`` of them in ``array`` [layers, rows, columns].
 
     ``evaluated`` stands for S_0 t^2 + S_1 t + S_2 in five layers: at infinity, 2, 0, 1 and -1.
     """
 
     array: Array
     slices: int
-    by_row: bool
-    evaluated: bool
-
-    @property
-    def columns(self) -> int:
-        return int(self.array.shape[2 if self.by_row else 1])
+    evaluated: bool = False
 
     def told(self) -> _Layers:
-        length = self.array.shape[1 if self.by_row else 2]
-        return _Layers(self.array.ctypes.data, self.slices, self.array[0].size, length, self.by_row, self.evaluated)
+        layer, row, _ = self.array.strides
+        return _Layers(self.array.ctypes.data, self.slices, layer // _NUMBER, row // _NUMBER, self.evaluated)
 
 
 @dataclass(frozen=True)
 class Outside:
-    """Numbers with digits outside of the slices: their rows times columns plus their columns, and what is ``left`` of those ``below``.
+    """Numbers with digits outside of the slices: their rows in ``layers`` times columns plus their columns, and what is ``left`` of some.
 
-    ``above`` are too large for the first slice or not finite; what is left is in units of the place after the last.
+    Those ``above`` are too large for the first slice or not finite; what is left of those ``below`` is in units of the place after the
+    last slice. ``rows``: which rows of the block are in ``layers``; None for all.
     """
 
     above: Integers
     below: Integers
     left: Array
+    layers: Layers
+    rows: Integers | None = None
+
+
+def aligned(*shape: int) -> Array:
+    """An empty array whose rows begin where a line of the cache does: vectors are then read and written at once, not in two parts."""
+    line = 64 // _NUMBER
+    width = -(-shape[-1] // line) * line
+    memory = np.empty(math.prod(shape[:-1]) * width + line)
+    first = -(memory.ctypes.data // _NUMBER) % line
+    rows: Array = memory[first : first + memory.size - line].reshape(*shape[:-1], width)
+    return rows[..., : shape[-1]]
 
 
 def cut(X: Array, Y: Array, roots: Array | None, factors: Array, layers: Layers, *, most: int) -> Outside | None:
     """Cut rows [1 X Y], times their ``roots`` and a power of two for each column, into the digits of ``layers``.
 
-    A block that is longer than the rows is filled with zeros where it lies column by column. None, with the work half done, where more
-    than ``most`` numbers have digits below the slices.
+    None, with the work half done, where more than ``most`` numbers have digits below the slices.
     """
     rows, keep = _rows(X, Y, roots)
-    above, below, left = np.empty(len(X) * layers.columns, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
-    outside = _Outside(above.ctypes.data, below.ctypes.data, left.ctypes.data, 0, 0, most)
-    done = _library().cut(ctypes.byref(rows), factors.ctypes.data, ctypes.byref(layers.told()), ctypes.byref(outside))
+    room = _Room(len(X) * len(factors), most)
+    done = _library().cut(ctypes.byref(rows), factors.ctypes.data, ctypes.byref(layers.told()), ctypes.byref(room.outside))
     del keep
-    return Outside(above[: outside.aboves], below[: outside.belows], left[: outside.belows]) if done else None
+    return room.found(layers) if done else None
+
+
+def gram(X: Array, Y: Array, roots: Array | None, factors: Array, *, slices: int, most: int) -> tuple[Integers, Outside | None]:
+    """Cut rows as `cut` does, and sum the products of all ``slices`` on top of each other, [slices * columns, slices * columns].
+
+    Lower triangles count, and nothing where there is no `Outside`. Digits are kept of those rows alone that have others outside.
+    """
+    count, columns = len(X), len(factors)
+    rows, keep = _rows(X, Y, roots)
+    room = _Room(count * columns, most)
+    kept, digits = np.empty(count, dtype=np.int64), np.empty((slices, count, columns))
+    room.outside.rows, room.outside.digits, room.outside.room = kept.ctypes.data, digits.ctypes.data, count
+    order = -(-slices * columns // _TILES) * _TILES
+    stack, sums = aligned(order, _STRIP), np.zeros((order, order), dtype=np.int64)
+    stack[slices * columns :] = 0.0
+    done = _library().gram(
+        ctypes.byref(rows), factors.ctypes.data, slices, stack.ctypes.data, sums.ctypes.data, order, ctypes.byref(room.outside)
+    )
+    del keep
+    kept = kept[: room.outside.kept]
+    return sums[: slices * columns, : slices * columns], room.found(Layers(digits[:, : len(kept)], slices), kept) if done else None
+
+
+class _Room:
+    """Memory for what lies outside of the slices of so many ``numbers``, ``most`` of them below."""
+
+    def __init__(self, numbers: int, most: int) -> None:
+        self._above, self._below, self._left = np.empty(numbers, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
+        self.outside = _Outside(self._above.ctypes.data, self._below.ctypes.data, self._left.ctypes.data, most=most)
+
+    def found(self, layers: Layers, rows: Integers | None = None) -> Outside:
+        """What was written there."""
+        above, below = self.outside.aboves, self.outside.belows
+        return Outside(self._above[:above], self._below[:below], self._left[:below], layers, rows)
 
 
 def multiply_strays(
@@ -125,11 +168,11 @@ def multiply_strays(
     lowest, highest = int(place.min()), int(place.max())
     at = place - lowest
     strays = _Strays(row.ctypes.data, column.ctypes.data, at.ctypes.data, digit.ctypes.data, len(row))
-    digits_of_row = np.empty(layers.slices * layers.columns)
+    digits_of_row = np.empty(layers.slices * layers.array.shape[2])
     _library().multiply_strays(
         ctypes.byref(strays),
         ctypes.byref(layers.told()),
-        layers.columns,
+        layers.array.shape[2],
         digits_of_row.ctypes.data,
         _addresses(mixed, range(lowest, highest + 1)),
         _addresses(squares, range(2 * lowest, 2 * highest + 1)),
@@ -188,6 +231,7 @@ def _loaded(level: str) -> Any:
     library = ctypes.CDLL(str(path))
     pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
     library.cut.argtypes, library.cut.restype = [pointer] * 4, ctypes.c_int
+    library.gram.argtypes, library.gram.restype = [pointer, pointer, size, pointer, pointer, size, pointer], ctypes.c_int
     library.multiply_strays.argtypes, library.multiply_strays.restype = [pointer, pointer, size, *[pointer] * 3], None
     library.add_lower.argtypes, library.add_lower.restype = [pointer, pointer, size], None
     library.digest_rows.argtypes, library.digest_rows.restype = [pointer] * 3, None

@@ -12,11 +12,12 @@ from itertools import pairwise
 import numpy as np
 
 from service.regression import canonical, limbs
-from service.regression.digits import NotFinite, Rows, gram
+from service.regression.digits import gram
 from service.regression.double_double import DoubleDouble
 from service.regression.grid import DEFAULT_RESOLUTION, FINEST, Grid, place
 from service.regression.limbs import BITS, Integers, Planes
 from service.regression.products import Array, Product, syrk
+from service.regression.weighted_rows import NotFinite, Rows
 
 _MISPLACED = 0.02  # share of strays above which the digits are placed anew with the next batch
 _PARTS, _PART, _SPREAD = 16, 512, 64  # parts of a batch, and rows of each, looked at for magnitudes and for spread: a guess is enough

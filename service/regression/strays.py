@@ -15,8 +15,8 @@ from service.regression.limbs import BITS, Integers, Total
 from service.regression.products import Array
 
 _BASE = float(1 << BITS)
-_ROWS = 1 << 16  # summed before they are brought into the total; a block has no more
-_DIGITS = 8  # more than those of a float64 that are not zero
+_ROWS = 1 << 17  # summed before they are brought into the total; a block has no more
+_DIGITS = 4  # of a float64 that are not zero, at most: 53 bits
 _MEMORY = 1 << 25  # elements of sums kept apart, about
 _NO_FRACTION = 1000  # 2^1000 times a digit is finite; larger values stand at the places above, whose digits are multiples of 2^-100
 
@@ -48,10 +48,9 @@ class Strays:
         self._mixed: dict[int, Integers] = {}  # by place a: U_a W_b' for every b, [slices, columns, columns]
         self._squares: dict[int, Integers] = {}  # by a + b: U_a U_b'
 
-    def collect(self, layers: Layers, entries: Entries) -> None:
-        """Multiply the strays of one block, of at most `_ROWS` rows."""
+    def collect(self, layers: Layers, entries: Entries, *, rows: int) -> None:
+        """Multiply the strays of one block of so many ``rows``, at most `_ROWS`; ``layers`` has those to which ``entries`` belong."""
         self.count += len(entries.row)
-        rows = layers.array.shape[1 if layers.by_row else 2]
         if self._slices != layers.slices or self._rows + rows > _ROWS:
             self.finish()
             self._slices = layers.slices
@@ -59,7 +58,7 @@ class Strays:
         digits = self._digits(entries)
         if not len(digits.row):
             return
-        q = layers.columns
+        q = layers.array.shape[2]
         places = np.unique(digits.place).tolist()
         squares = _zeros(self._squares, {a + b for a in places for b in places}, (q, q))
         for some in _parts(places, max(1, _MEMORY // (layers.slices * q * q))):

@@ -40,6 +40,5 @@ def least_squares(X: Array, y: Array, *, intercept: bool = True) -> list[Fractio
 
 
 def scipy_syrk(S: Array, out: Array) -> None:
-    """The products of `service.regression.products.Product` by scipy's BLAS, lower triangles only."""
-    for piece, square in zip(S, out, strict=True):
-        square[:] = blas.dsyrk(1.0, piece.T, trans=1).T
+    """The products of `service.regression.products.Product` by scipy's BLAS, the lower triangle only."""
+    out[:] = blas.dsyrk(1.0, S.T, trans=1).T

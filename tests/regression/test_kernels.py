@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from service.regression import kernels
-from service.regression.kernels import Layers, cut
+from service.regression.kernels import Layers, Outside
 from service.regression.limbs import BITS, HALF
 from service.regression.moments import Moments
 from service.regression.row_digests import RowHasher
@@ -97,57 +97,94 @@ def test_rows_count_alike_however_they_lie_in_memory(level: str, features: int, 
 
 def test_every_width_gives_the_same_bits() -> None:
     """Fingerprints, and digests of weighted rows, from each library."""
-    Z = numbers(3000, 60)
+    Z = numbers(3000, 80)
     found = set()
     for level in LEVELS:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "_level", lambda level=level: level)
-            moments = Moments(60, 1)
+            moments = Moments(80, 1)
             moments.add(Z[:, :-1], Z[:, -1:], weights=np.abs(Z[:, 0]))
             found.add((moments.fingerprint(), RowHasher(b"key").digests(Z[:, :-1], Z[:, -1:], Z[:, 0]).tobytes()))
     assert len(found) == 1
 
 
+def check_digits(digits: Array, outside: Outside, numbers: Array) -> None:
+    """Digits [slices, n, q] are integers within 2^21, and those of a number sum with what is left of it to the number."""
+    assert (np.abs(digits) <= HALF).all()
+    assert np.array_equal(digits, np.rint(digits))
+    left = np.zeros(numbers.shape)
+    left.ravel()[outside.below] = outside.left
+    for row, column in zip(*(np.random.default_rng(1).integers(0, n, 200) for n in numbers.shape), strict=True):
+        parts = [*digits[:, row, column].tolist(), left[row, column]]
+        assert sum(Fraction(part) / BASE**place for place, part in enumerate(parts)) == Fraction(numbers[row, column])
+
+
+SHAPES = [(1, 1), (31, 5), (513, 3), (40, 510), (40, 511), (33, 600)]
+
+
 @pytest.mark.parametrize("slices", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("by_row", [False, True])
-@pytest.mark.parametrize("shape", [(1, 1), (31, 5), (257, 3), (40, 254), (40, 255), (40, 600)])
-def test_digits_and_what_is_left_make_up_each_number(level: str, shape: tuple[int, int], slices: int, *, by_row: bool) -> None:
-    """Digits are integers within 2^21, sum with what is left to the number, and nothing around their memory is touched."""
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_are_cut_into_what_makes_up_each_number(level: str, shape: tuple[int, int], slices: int) -> None:
+    """Row by row, three slices by their values at five points; nothing around their memory is touched."""
     rows, features = shape
-    q = features + 2
     X = np.random.default_rng(slices).uniform(-1, 1, size=(rows, features)) * HALF
     Y = np.full((rows, 1), 0.5)
-    length = rows if by_row else rows + 3
-    made = by_row and slices == 3
-    places = 5 if made else slices
-    memory = np.full((places + 2, length, q) if by_row else (places + 2, q, length), 1e300)
-    outside = cut(X, Y, None, np.ones(q), Layers(memory[1:-1], slices, by_row, made), most=rows * q)
+    memory = np.full((7 if slices == 3 else slices + 2, rows, features + 2), 1e300)
+    digits = memory[1:-1]
+    outside = kernels.cut(X, Y, None, np.ones(features + 2), Layers(digits, slices, evaluated=slices == 3), most=rows * (features + 2))
     assert outside is not None
     assert (memory[[0, -1]] == 1e300).all()
-    layers = memory[1:-1] if by_row else memory[1:-1].swapaxes(1, 2)
-    assert by_row or not layers[:, rows:].any()
-    digits = layers[:, :rows]
-    if made:
+    if slices == 3:
         first, two, last, plus, minus = digits
         digits = np.stack([first, (plus - minus) / 2, last])
         assert np.array_equal(two, 4 * first + 2 * digits[1] + last)
         assert np.array_equal(plus + minus, 2 * (first + last))
-    assert (np.abs(digits) <= HALF).all()
-    assert np.array_equal(digits, np.rint(digits))
-    left = np.zeros((rows, q))
-    left.ravel()[outside.below] = outside.left
-    numbers = np.hstack([np.ones((rows, 1)), X, Y])
-    for at in zip(*(np.random.default_rng(1).integers(0, n, 200) for n in (rows, q)), strict=True):
-        parts = [*digits[:, at[0], at[1]].tolist(), left[at]]
-        assert sum(Fraction(part) / BASE**place for place, part in enumerate(parts)) == Fraction(numbers[at])
+    check_digits(digits, outside, np.hstack([np.ones((rows, 1)), X, Y]))
 
 
-def test_a_block_with_too_much_left_is_given_up(level: str) -> None:
+@pytest.mark.parametrize("slices", [1, 2, 3, 5])
+@pytest.mark.parametrize("shape", SHAPES[:3])
+def test_products_of_stacked_slices_are_those_of_integers(level: str, shape: tuple[int, int], slices: int) -> None:
+    """Sums of products against numpy's of the digits cut row by row; rows with digits outside are kept, and no others."""
+    rows, features = shape
+    q = features + 2
+    X = np.random.default_rng(slices).integers(-(2**40), 2**40, size=(rows, features)) / 2.0**20
+    X[::7, 0] += 2.0**-30 * np.arange(1, len(X[::7]) + 1)
+    X[rows // 2, 0] = 2.0**30
+    Y = np.full((rows, 1), 0.5)
+    by_row = Layers(np.empty((slices, rows, q)), slices)
+    assert kernels.cut(X, Y, None, np.ones(q), by_row, most=rows * (features + 2)) is not None
+    stack = by_row.array.swapaxes(1, 2).reshape(slices * q, rows).astype(np.int64)
+    products, outside = kernels.gram(X, Y, None, np.ones(q), slices=slices, most=rows * (features + 2))
+    assert np.array_equal(np.tril(products), np.tril(stack @ stack.T))
+    assert outside is not None
+    assert outside.rows is not None
+    assert np.array_equal(outside.layers.array, by_row.array[:, outside.rows])
+    assert set(outside.rows.tolist()) == {row for row in range(rows) if X[row, 0] == 2.0**30 or (X[row] * BASE ** (slices - 1) % 1).any()}
+    assert outside.rows[outside.above // q].tolist() == [rows // 2]
+
+
+def test_the_largest_digits_of_a_strip_sum_exactly(level: str) -> None:
+    """512 squares of 2^21, the most that are summed in float64 at once, with a last one that makes the sum odd."""
+    X = np.full((512, 1), float(HALF))
+    X[-1] = HALF - 1
+    products, outside = kernels.gram(X, X, None, np.ones(3), slices=1, most=0)
+    assert outside is not None
+    assert int(products[1, 1]) == 511 * HALF**2 + (HALF - 1) ** 2 == int(products[2, 1])
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_block_with_too_much_left_is_given_up(level: str, *, narrow: bool) -> None:
     """As soon as more numbers have digits below than were allowed, nothing is told of them; as many as allowed are."""
     X, Y = np.full((50, 2), 1 / 3), np.zeros((50, 1))
-    layers = Layers(np.empty((1, 4, 50)), 1, by_row=False, evaluated=False)
-    assert cut(X, Y, None, np.ones(4), layers, most=99) is None
-    outside = cut(X, Y, None, np.ones(4), layers, most=100)
+
+    def cut(most: int) -> Outside | None:
+        if narrow:
+            return kernels.gram(X, Y, None, np.ones(4), slices=1, most=most)[1]
+        return kernels.cut(X, Y, None, np.ones(4), Layers(np.empty((1, 50, 4)), 1), most=most)
+
+    assert cut(most=99) is None
+    outside = cut(most=100)
     assert outside is not None
     assert sorted(outside.below.tolist()) == [4 * row + column for row in range(50) for column in (1, 2)]
 
