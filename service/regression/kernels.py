@@ -219,16 +219,18 @@ def _level() -> str:
     return _LEVELS.get(torch.backends.cpu.get_cpu_capability(), "x86_64_v2")
 
 
+def missing() -> str | None:
+    """None where the kernels for this processor are there, else what is missing and what to do."""
+    return None if _path(_level()).exists() else f"{_path(_level()).name} is missing: compile it with `make kernels`."
+
+
+def _path(level: str) -> Path:
+    return Path(__file__).with_name(f"kernels.{level}.so")
+
+
 @cache
 def _loaded(level: str) -> Any:
-    """The functions of the kernels.
-
-    Raises ImportError where they have not been compiled.
-    """
-    path = Path(__file__).with_name(f"kernels.{level}.so")
-    if not path.exists():
-        raise ImportError(f"{path.name} is missing: compile it with `make kernels`.")
-    library = ctypes.CDLL(str(path))
+    library = ctypes.CDLL(str(_path(level)))
     pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
     library.cut.argtypes, library.cut.restype = [pointer] * 4, ctypes.c_int
     library.gram.argtypes, library.gram.restype = [pointer, pointer, size, pointer, pointer, size, pointer], ctypes.c_int

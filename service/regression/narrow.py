@@ -13,16 +13,16 @@ from service.regression.products import Array
 from service.regression.weighted_rows import Rows
 
 COLUMNS = 64  # up to here that is faster than BLAS with fewer products, by a tenth (AVX2) to one half (AVX-512) at the end
+_ROWS, _NUMBERS = 1 << 16, 1 << 20  # of a block, at most: enough for what is done once a block
 _FOLD = 1 << 17  # rows summed before they are folded: products of at most 2^42 stay below 2^62
 
 
 class Sums:
     """Products of the stack of all slices, summed over blocks."""
 
-    most_rows = 1 << 16  # enough for what is done once a block
-
     def __init__(self, columns: int, total: Total) -> None:
         self._columns, self._total = columns, total
+        self.most_rows = min(_ROWS, _NUMBERS // columns)
         self._block: Integers = np.empty((0, 0), dtype=np.int64)
         self._sum, self._slices, self._rows = self._block, 0, 0
         self._cut = (0, 0)  # slices and rows of the block

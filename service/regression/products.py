@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from service.regression.kernels import missing
+
 Array = NDArray[np.float64]
 Modular = NDArray[np.uint64]  # integers modulo 2^64
 # S [m, k], rows or columns next to each other, and where to write S S' [m, m]; the lower triangle counts.
@@ -29,11 +31,13 @@ def torch_gemm(S: Array, out: Array) -> None:
 
 
 def self_test(product: Product) -> str | None:
-    """``None`` where ``product`` is exact on this machine, else the reason not to train here, with advice.
+    """``None`` where ``product`` is exact on this machine and the kernels are there, else the reason not to train here, with advice.
 
     Digits near 2^21 of both signs and parities bring every sum of squares close to 2^53 and use its last bit: a method that adds rows or
     columns before it multiplies goes beyond. Wide and narrow shapes, because libraries choose their kernels by shape.
     """
+    if (reason := missing()) is not None:
+        return reason
     rng = np.random.default_rng(53)
     for rows, depth in ((3, 2047), (33, 2047), (260, 2047), (520, 700), (1, 1)):
         below = rng.integers(-(2**12), 2**12, size=(rows, depth))
