@@ -263,6 +263,20 @@ static void keep_digits(const double *stack, size slices, size columns, size fir
         outside->below[i] += (kept_at[outside->below[i] / columns - first] - outside->below[i] / columns) * columns;
 }
 
+/* Rows that are read next, where they lie one after another: from `at` to `end`, some lines of the cache for each tile. */
+typedef struct {
+    const double *at, *end;
+    size lines;
+} Ahead;
+
+static Ahead ahead_of(const Rows *rows, size first, size tiles) {
+    const Matrix *X = &rows->X;
+    Ahead ahead = {X->at + first * X->row, X->at + least(first + STRIP, rows->count) * X->row, 0};
+    if (X->column == 1 && X->row >= rows->features && X->row < 2 * rows->features)
+        ahead.lines = (ahead.end - ahead.at) / 8 / tiles + 1;
+    return ahead;
+}
+
 /* Cut rows as `cut` does, but into one strip after another, and add the products of all slices on top of each other to the lower triangle
 of `sums` [order][order]. `stack` [order][STRIP] is room for the digits of a strip; `order` is a multiple of TILE, with zeros in the stack
 beyond the slices. Rows with digits outside are kept: `outside->rows`, and their digits [slices][outside->room][columns]. */
@@ -283,9 +297,13 @@ int gram(const Rows *rows, const double *factors, size slices, double *stack, in
         }
         if (outside->aboves > above || outside->belows > below)
             keep_digits(stack, slices, columns, first, above, below, outside);
+        Ahead ahead = ahead_of(rows, first + STRIP, order / TILE * (order / TILE + 1) / 2);
         for (size right = 0; right < order; right += TILE)
-            for (size left = right; left < order; left += TILE)
+            for (size left = right; left < order; left += TILE) {
+                for (size line = 0; line < ahead.lines && ahead.at < ahead.end; line++, ahead.at += 8)
+                    __builtin_prefetch(ahead.at, 0, 2); /* into the second cache, while this tile is multiplied */
                 add_tile(stack + left * STRIP, stack + right * STRIP, sums + left * order + right, order);
+            }
     }
     return 1;
 }
