@@ -1,6 +1,6 @@
 """The compiled loops of `kernels.c` as functions of numpy's arrays; they let other threads run meanwhile.
 
-Invariant: nothing beyond the arrays given is read or written; shapes are the caller's word.
+Invariant: nothing beyond the arrays given is read or written; rows are counted here, all other shapes are the caller's word.
 """
 
 import ctypes
@@ -194,7 +194,10 @@ def digest_rows(X: Array, Y: Array, weights: Array | None, multipliers: Words) -
 
 
 def _rows(X: Array, Y: Array, roots: Array | None) -> tuple[_Rows, tuple[Any, ...]]:
-    """Rows as the kernels read them, and what must stay alive for as long."""
+    """Rows as the kernels read them, and what must stay alive for as long; ValueError where there are not equally many of each."""
+    if len(Y) != len(X) or (roots is not None and roots.shape != (len(X),)):
+        weights = "no" if roots is None else len(roots)
+        raise ValueError(f"There are {len(X)} rows of X, {len(Y)} of Y and {weights} weights: they must be equally many.")
     X, Y = (np.require(part, np.float64, "A") for part in (X, Y))
     roots = None if roots is None else np.ascontiguousarray(roots, dtype=np.float64)
     rows = _Rows(_Matrix.of(X), _Matrix.of(Y), None if roots is None else roots.ctypes.data, X.shape[1], Y.shape[1], len(X))

@@ -35,13 +35,6 @@ class Total:
         else:
             self._planes[level] = digits
 
-    def scatter(self, level: int, at: tuple[Integers, Integers], values: Integers, *, size: int) -> None:
-        """Add a few ``values * 2^(22 level)`` at rows and columns ``at`` of [size, size]; a place may occur more than once."""
-        self._rise(level, int(np.abs(values).sum()))
-        if level not in self._planes:
-            self._planes[level] = np.zeros((size, size), dtype=np.int64)
-        np.add.at(self._planes[level], at, values)
-
     def pour(self, into: "Total") -> None:
         """Add everything to another total; ends this one."""
         for level, digits in self._planes.items():

@@ -195,3 +195,10 @@ def test_kernels_that_are_missing_are_named_with_what_to_do(monkeypatch: pytest.
     assert self_test(syrk) is None
     monkeypatch.setattr(kernels, "_level", lambda: "other")
     assert self_test(syrk) == "kernels.other.so is missing: compile it with `make kernels`."
+
+
+@pytest.mark.parametrize(("targets", "weights"), [(4, None), (6, None), (5, 4), (5, 6)])
+def test_rows_that_are_not_equally_many_are_refused(targets: int, weights: int | None) -> None:
+    """Nothing is read beyond the end of the shorter ones."""
+    with pytest.raises(ValueError, match="they must be equally many"):
+        RowHasher(b"key").digests(np.ones((5, 2)), np.ones((targets, 1)), None if weights is None else np.ones(weights))
