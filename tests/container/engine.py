@@ -6,6 +6,7 @@ Whatever a test starts is known by its id and removed by it.
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,10 +53,17 @@ def find_engine() -> Engine | None:
     # Unlike Docker, podman mounts writable file systems in a read-only container unless it is told not to.
     strict = ("--read-only", "--read-only-tmpfs=false")
     if BOX.exists() and sh(BOX, "up", timeout=600).returncode == 0:
-        return Engine((BOX, "build", "--format", "docker"), (BOX, "run"), "podman", "localhost/", strict)
+        return Engine((BOX, "build", "--format", "docker", *constraints()), (BOX, "run"), "podman", "localhost/", strict)
     if shutil.which("podman") and sh("podman", "info").returncode == 0:
         return Engine(("podman", "build", "--format", "docker"), ("podman", "run"), "podman", "localhost/", strict)
     return None
+
+
+def constraints() -> list[str]:
+    """Mounts of the files of constraints that this machine's pip reads: `container-box` passes on the setting alone."""
+    settings = dict(line.partition("=")[::2] for line in must(sys.executable, "-m", "pip", "config", "list").splitlines())
+    named = settings.get("global.constraint", "").strip("'").split()
+    return [option for path in named if Path(path).is_file() for option in ("-v", f"{path}:{path}:ro")]
 
 
 @dataclass
