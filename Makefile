@@ -7,7 +7,8 @@ PYTHON ?= python3
 PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+BYTECODE := $(BIN)/python -m compileall -qq -j 0 -x '/tests/|py312' $(VENV)/lib
 PARALLEL := --numprocesses $(PROCESSES) --dist loadfile
 COMPILE := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header --allow-unsafe
 
@@ -58,14 +59,17 @@ clean:  ## remove the environment; models in var/ stay
 	rm -rf $(VENV)
 
 # torch comes first and alone, from the index that offers the build asked for, so that a CUDA build of several gigabytes
-# is never taken by accident; the pin in requirements.txt is satisfied by either build.
+# is never taken by accident; the pin in requirements.txt is satisfied by either build. Bytecode is made by all processors at once,
+# where pip would use one, but not of the packages' own tests.
 $(VENV)/runtime-%: deploy/torch-%.txt requirements.txt | $(BIN)/python
 	$(PIP) --no-deps -r deploy/torch-$*.txt
 	$(PIP) -r requirements.txt
+	$(BYTECODE)
 	@touch $@
 
 $(VENV)/development: $(VENV)/runtime-$(TORCH) requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
+	$(BYTECODE)
 	@touch $@
 
 $(VENV)/kernels: service/regression/kernels.c deploy/compile.py deploy/compiler.txt | $(BIN)/python
