@@ -1,6 +1,6 @@
 """Time of exact training against scikit-learn's LinearRegression on the same arrays, in one interleaved run.
 
-    OMP_NUM_THREADS=1 python benchmarks/exact_core.py [repeats]
+    OMP_NUM_THREADS=1 python benchmarks/exact_core.py
 
 Medians over the repeats, in milliseconds, with BLAS at one thread; "2 threads" shards the rows over two Python threads. `ratio` is the
 median of moments and solve to scikit-learn in the same repeat, `speed-up` that of one thread to two; a busy machine moves the times, and
@@ -28,7 +28,7 @@ from service.allocator import keep_for_training
 from service.regression import least_squares
 from service.regression.moments import Moments
 
-SHAPES = {"1e6 x 10": (1_000_000, 10), "2e5 x 100": (200_000, 100), "2e4 x 1000": (20_000, 1000)}
+SHAPES = {"1e6 x 10": (1_000_000, 10, 25), "2e5 x 100": (200_000, 100, 7), "2e4 x 1000": (20_000, 1000, 7)}  # rows, columns, repeats
 
 
 def moments(X: np.ndarray, y: np.ndarray, threads: int) -> Moments:
@@ -76,12 +76,11 @@ def measure(X: np.ndarray, y: np.ndarray, repeats: int) -> dict[str, np.ndarray]
 
 def main() -> None:
     keep_for_training()
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     columns = ("scikit-learn", "moments", "2 threads", "solve")
     print(
         f"{'shape':12}{'data':12}" + "".join(f"{name:>14}" for name in columns) + f"{'ratio':>8}{'best':>8}{'speed-up':>10}{'machine':>9}"
     )
-    for shape, (n, p) in SHAPES.items():
+    for shape, (n, p, repeats) in SHAPES.items():
         for kind in ("normal", "2 decimals", "float32", "integers", "log-normal") if p == 100 else ("normal",):
             times = measure(*data(kind, n, p), repeats)
             ours, theirs = times["moments"] + times["solve"], times["scikit-learn"]
