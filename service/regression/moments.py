@@ -138,12 +138,13 @@ class Moments:
         shards = [rows.part(start, stop) for start, stop in pairwise(cuts) if stop > start]
         if len(shards) == 1:
             return gram(shards[0], grid, self._product)
-        with ThreadPoolExecutor(len(shards)) as pool:
-            results = list(pool.map(lambda shard: gram(shard, grid, self._product), shards))
-        total, *others = (total for total, _ in results)
-        for other in others:
+        with ThreadPoolExecutor(len(shards) - 1) as pool:
+            others = pool.map(lambda shard: gram(shard, grid, self._product), shards[1:])
+            total, strays = gram(shards[0], grid, self._product)  # here: a thread less to wait for
+        for other, more in others:
             other.pour(total)
-        return total, sum(strays for _, strays in results)
+            strays += more
+        return total, strays
 
     def _combine(self, other: "Moments", *, sign: int) -> None:
         if (self.features, self.targets) != (other.features, other.targets):
