@@ -26,8 +26,8 @@ def keep_for_requests() -> None:
 
 
 def keep_for_training() -> None:
-    """What suits a training: everything that a wide one works with, until `give_back`."""
-    keep_freed_memory(1 << 28, blocks=1 << 28)
+    """What suits a training: everything that a thousand columns on two threads work with, until `give_back`."""
+    keep_freed_memory(1 << 29, blocks=1 << 28)
 
 
 def give_back() -> None:
