@@ -18,6 +18,9 @@ Modular = NDArray[np.uint64]  # integers modulo 2^64
 # S [m, k], rows or columns next to each other, and where to write S S' [m, m]; the lower triangle counts.
 Product = Callable[[Array, Array], object]
 
+_DEPTH = 2047  # squares of 2^21 that sum to less than 2^53
+_SHAPES = (3, _DEPTH), (33, _DEPTH), (260, _DEPTH), (520, 700), (1, 1)  # rows and depth of what is multiplied to test a product
+
 
 def syrk(S: Array, out: Array) -> None:
     """``S S'`` by numpy, which calls BLAS's symmetric product for a matrix times its own transpose."""
@@ -39,15 +42,17 @@ def self_test(product: Product) -> str | None:
     if (reason := missing()) is not None:
         return reason
     rng = np.random.default_rng(53)
-    for rows, depth in ((3, 2047), (33, 2047), (260, 2047), (520, 700), (1, 1)):
-        below = rng.integers(-(2**12), 2**12, size=(rows, depth))
-        digits = np.where(below < 0, -(2**21), 2**21 - 1) - below
-        digits[0] = 2**21
+    below = rng.integers(-(2**12), 2**12, size=max(rows * depth for rows, depth in _SHAPES), dtype=np.int16)
+    pool = np.where(below < 0, -(2**21), 2**21 - 1) - below
+    pool[:_DEPTH] = 2**21  # a first row
+    floats = pool.astype(np.float64)
+    for rows, depth in _SHAPES:
+        digits, S = (pool.view(np.uint64)[: rows * depth].reshape(rows, depth), floats[: rows * depth].reshape(rows, depth))
         probes = rng.integers(0, 2**64, size=(rows, 2), dtype=np.uint64)
-        expected = digits.view(np.uint64) @ (digits.T.view(np.uint64) @ probes)
-        for S in (digits.astype(np.float64), digits.astype(np.float64, order="F")):
+        expected = digits @ (digits.T @ probes)
+        for factor in (S, np.asfortranarray(S)):
             actual = np.empty((rows, rows))
-            product(S, actual)
+            product(factor, actual)
             if not _maps(actual, probes, expected):
                 return (
                     "The float64 matrix product of this machine is not exact on integers below 2^53 "
@@ -66,5 +71,5 @@ def _maps(product: Array, probes: Modular, expected: Modular) -> bool:
     lower = np.tril(product)
     if not np.array_equal(lower, np.rint(lower)):
         return False
-    symmetric = (lower + np.tril(lower, -1).T).astype(np.int64).view(np.uint64)
-    return np.array_equal(symmetric @ probes, expected)
+    integers = lower.astype(np.int64).view(np.uint64)
+    return np.array_equal(integers @ probes + integers.T @ probes - integers.diagonal()[:, None] * probes, expected)
