@@ -16,7 +16,7 @@ from service.errors import MOST_ERRORS, Invalid, TooLarge, Unreadable
 from service.regression.columns import EXACT
 from service.rows import Rows, Where
 
-BATCH_ROWS = 65_536
+BATCH_ROWS, BATCH_NUMBERS = 65_536, 1 << 22  # at most: 32 MiB
 PIECE_NUMBERS = 3_000_000  # read of a Parquet file at once, about
 LOOK_ROWS = 1000  # rows from which a CSV column's type is taken: numbers or text
 MOST_HEADER = 1_000_000
@@ -103,7 +103,7 @@ class TableSource:
             if self._form == "parquet":
                 yield from _in_pieces(table, rows=count_rows(paths, self._form) or 0)
             else:
-                frames = table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+                frames = table.collect_batches(chunk_size=_batch_rows(len(names)), maintain_order=True)
                 yield from _without_blank_end(frames) if self._form == "csv" else frames
 
     def _check_alike(self, what: str, of_files: Iterable[object]) -> None:
@@ -142,9 +142,14 @@ class TableSource:
 
 def _in_pieces(table: pl.LazyFrame, *, rows: int) -> Iterator[pl.DataFrame]:
     """Batches of a Parquet file, read piece by piece: polars itself would hold several row groups at once, however large they are."""
-    piece = max(1, PIECE_NUMBERS // len(table.collect_schema()) // BATCH_ROWS) * BATCH_ROWS
+    columns = len(table.collect_schema())
+    piece = max(1, PIECE_NUMBERS // columns // BATCH_ROWS) * BATCH_ROWS  # not less: each decodes whole pages, and some of them again
     for start in range(0, rows, piece):
-        yield from table.slice(start, piece).collect().iter_slices(BATCH_ROWS)
+        yield from table.slice(start, piece).collect().iter_slices(_batch_rows(columns))
+
+
+def _batch_rows(columns: int) -> int:
+    return max(1, min(BATCH_ROWS, BATCH_NUMBERS // columns))
 
 
 def _scan_csv(path: Path, **how: Any) -> pl.LazyFrame:

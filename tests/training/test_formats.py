@@ -21,6 +21,7 @@ from model_store.store import ModelStore
 from service.cli import main
 from service.errors import Invalid, Unreadable
 from service.regression import strd
+from service.training import tables
 from service.training.document import version_document
 from service.training.tables import TableSource
 from tests.support import ROOT
@@ -361,3 +362,18 @@ def test_lines_longer_than_what_is_read_at_once_come_whole(tmp_path: Path) -> No
 
     assert [value for part in rows for value in part.numbers(["y"])[:, 0]] == [1, 3, 5, 7]
     assert [len(str(text)) for part in rows for text in part.pick(["b"])["b"]] == [10, 1_700_000, 3_100_000, 5]
+
+
+@SUFFIXES
+def test_batches_of_many_columns_have_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """What is held of a file at a time is bounded by its numbers, not by its rows alone; all rows come, in their order."""
+    monkeypatch.setattr(tables, "BATCH_NUMBERS", 1000)
+    frame = pl.DataFrame({str(column): np.arange(1234.0) + column for column in range(10)})
+    path = tmp_path / f"rows{suffix}"
+    WRITERS[suffix](frame, path)
+    source = TableSource([path], tables.SUFFIXES[suffix], numeric_missing=False)
+
+    batches = [rows.numbers(source.names) for rows in source.batches(source.names)]
+
+    assert max(map(len, batches)) <= 100
+    np.testing.assert_array_equal(np.vstack(batches), frame.to_numpy())
