@@ -45,9 +45,9 @@ def self_test(product: Product) -> str | None:
     below = rng.integers(-(2**12), 2**12, size=max(rows * depth for rows, depth in _SHAPES), dtype=np.int16)
     pool = np.where(below < 0, -(2**21), 2**21 - 1) - below
     pool[:_DEPTH] = 2**21  # a first row
-    floats = pool.astype(np.float64)
+    modular, floats = pool.view(np.uint64), pool.astype(np.float64)
     for rows, depth in _SHAPES:
-        digits, S = (pool.view(np.uint64)[: rows * depth].reshape(rows, depth), floats[: rows * depth].reshape(rows, depth))
+        digits, S = modular[: rows * depth].reshape(rows, depth), floats[: rows * depth].reshape(rows, depth)
         probes = rng.integers(0, 2**64, size=(rows, 2), dtype=np.uint64)
         expected = digits @ (digits.T @ probes)
         for factor in (S, np.asfortranarray(S)):
